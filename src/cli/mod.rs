@@ -1,0 +1,97 @@
+//! The command line: arguments in two stages, `Args` (typed text) and then a plan (resolved and validated), one file a
+//! command. Only this module prints, exits and reads the environment.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one module that talks to the terminal")]
+
+mod collect;
+mod connection;
+mod demo;
+mod doctor;
+mod exit;
+mod generate;
+mod output;
+mod plan;
+mod profiles;
+mod recover;
+mod redact;
+mod serve;
+mod show;
+mod triage;
+mod verify;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use exit::Exit;
+
+/// Collects diagnostics from a running system, redacts every secret, and names the likely root cause.
+#[derive(Debug, Parser)]
+#[command(name = "casefile", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    after_help = "Exit codes: 0 complete; 1 error, no bundle; 2 usage; 3 bundle made but incomplete (its ledger says what is \
+    missing); 4 findings at or above --fail-on; 5 leak audit hit, bundle quarantined; 130/143 interrupted, bundle valid."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    output: output::OutputArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Collect a bundle from a cluster, or from this host where there is no cluster
+    Collect(collect::Args),
+    /// Collect from an embedded 13-party KMS deployment, healthy or with an incident
+    Demo(demo::Args),
+    /// Triage a bundle again, offline
+    Triage(triage::Args),
+    /// Show a bundle's summary, its files, or one file
+    Show(show::Args),
+    /// Check a bundle's format, checksums and ledger
+    Verify(verify::Args),
+    /// Pack what a killed run left behind into a valid bundle
+    Recover(recover::Args),
+    /// Serve a bundle as a read-only Kubernetes API on 127.0.0.1
+    Serve(serve::Args),
+    /// Redact a file, a directory or standard input, or look at the rules
+    Redact(redact::Args),
+    /// Show what can be reached and read, and the rights that are missing
+    Doctor(doctor::Args),
+    /// Show what `collect` would do; nothing is read beyond discovery
+    Plan(plan::Args),
+    /// List, show or validate profiles
+    Profiles(profiles::Args),
+    /// Write shell completions
+    Completions(generate::CompletionsArgs),
+    /// Write the man page
+    Man,
+}
+
+/// Parses the arguments, runs the command and gives the exit code. Errors are printed here and nowhere else.
+#[must_use]
+pub fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" of clap that belong on stdout with exit code 0.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
+        }
+    };
+    let output = output::Output::new(&cli.output);
+    let result = match cli.command {
+        Command::Collect(args) => collect::run(args, &output),
+        Command::Demo(args) => demo::run(args, &output),
+        Command::Triage(args) => triage::run(args, &output),
+        Command::Show(args) => show::run(args, &output),
+        Command::Verify(args) => verify::run(args, &output),
+        Command::Recover(args) => recover::run(args, &output),
+        Command::Serve(args) => serve::run(args, &output),
+        Command::Redact(args) => redact::run(args, &output),
+        Command::Doctor(args) => doctor::run(args, &output),
+        Command::Plan(args) => plan::run(args, &output),
+        Command::Profiles(args) => profiles::run(args, &output),
+        Command::Completions(args) => generate::completions(&args, &mut Cli::command()),
+        Command::Man => generate::man(Cli::command()),
+    };
+    result.unwrap_or_else(|error| output.error(&error))
+}

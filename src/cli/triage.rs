@@ -1,0 +1,13 @@
+//! `casefile triage`.
+
+use super::Exit;
+use super::output::Output;
+
+/// Arguments of `casefile triage`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// Runs the command.
+pub(super) fn run(_args: Args, _output: &Output) -> anyhow::Result<Exit> {
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,68 @@
+//! Why an item failed, in classes that decide what happens next.
+
+use std::time::Duration;
+
+use crate::bundle::SpoolError;
+use crate::model::Outcome;
+
+/// Why an item ended without an outcome of its own. Texts may hold anything a server said; the sink redacts them before
+/// they reach the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The source refused. Never retried.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The source does not exist. Never retried.
+    #[error("{0}")]
+    NotFound(String),
+    /// The question makes no sense for this source. Never retried.
+    #[error("{0}")]
+    NotApplicable(String),
+    /// The server asked to come back later (HTTP 429, or 503 with `Retry-After`).
+    #[error("{reason}")]
+    Throttled {
+        /// What the server said.
+        reason: String,
+        /// How long it asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The connection broke, or the server had an error that may pass.
+    #[error("{0}")]
+    Transient(String),
+    /// A deadline passed.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The spool failed; the run cannot go on.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CollectError {
+    /// The outcome in which an item with this error ends.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Forbidden(_) => Outcome::Forbidden,
+            Self::NotFound(_) => Outcome::NotFound,
+            Self::NotApplicable(_) => Outcome::NotApplicable,
+            Self::TimedOut(_) => Outcome::TimedOut,
+            Self::Throttled { .. } | Self::Transient(_) | Self::Spool(_) | Self::Failed(_) => Outcome::Failed,
+        }
+    }
+
+    /// The error for an I/O error of a local source.
+    #[must_use]
+    pub fn from_io(what: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let text = format!("{what}: {error}");
+        match error.kind() {
+            ErrorKind::NotFound => Self::NotFound(text),
+            ErrorKind::PermissionDenied => Self::Forbidden(text),
+            ErrorKind::TimedOut => Self::TimedOut(text),
+            _ => Self::Failed(text),
+        }
+    }
+}

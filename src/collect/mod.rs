@@ -1,0 +1,19 @@
+//! Collection: planned items run in parallel, each within its own deadline, each ending in exactly one outcome.
+//!
+//! A collector implements [`Item`]. It reaches the bundle only through the [`Sink`] that the engine gives it, and the
+//! sink redacts everything before it is stored.
+
+mod engine;
+mod error;
+pub mod host;
+mod item;
+pub mod kubernetes;
+mod limits;
+pub mod retry;
+mod sink;
+
+pub use engine::{Engine, RunResult};
+pub use error::CollectError;
+pub use item::{Done, Item, Lane};
+pub use limits::Limits;
+pub use sink::{Artifact, Keep, ObjectArtifact, Sink};

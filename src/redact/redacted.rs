@@ -1,0 +1,43 @@
+//! The type that proves that redaction has happened.
+
+/// A value that has been through the redactor.
+///
+/// Reading it is free; making it is not: the constructor is visible in this module's parent only. Whatever accepts
+/// bytes for a bundle accepts nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Redacted<T>(T);
+
+impl<T> Redacted<T> {
+    /// Vouches for a value. Only the redaction code may do that.
+    pub(in crate::redact) fn vouch(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The value, by move.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl Redacted<Vec<u8>> {
+    /// An empty buffer, into which a [`super::Stream`] writes.
+    #[must_use]
+    pub fn buffer() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Empties the buffer and keeps its memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Where redaction code appends.
+    pub(in crate::redact) fn inner_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}

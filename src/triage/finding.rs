@@ -1,0 +1,310 @@
+//! What triage says, as data: the content of `triage.json`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::time::Timestamp;
+
+/// Version of `triage.json`.
+const SCHEMA_VERSION: u32 = 1;
+
+/// The content of `triage.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Triage {
+    /// Version of this document.
+    pub schema_version: u32,
+    /// How the system is, over all.
+    pub status: Status,
+    /// Id of the finding that explains most of the others.
+    pub root_cause: Option<String>,
+    /// All findings, the root cause first, then by rank.
+    pub findings: Vec<Finding>,
+    /// What happened when, oldest first.
+    pub timeline: Vec<Moment>,
+    /// How much of what was planned could be seen.
+    pub coverage: Coverage,
+}
+
+impl Default for Triage {
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            status: Status::Unknown,
+            root_cause: None,
+            findings: Vec::new(),
+            timeline: Vec::new(),
+            coverage: Coverage::default(),
+        }
+    }
+}
+
+impl Triage {
+    /// The finding that [`Triage::root_cause`] names.
+    #[must_use]
+    pub fn root(&self) -> Option<&Finding> {
+        let id = self.root_cause.as_ref()?;
+        self.findings.iter().find(|f| &f.id == id)
+    }
+
+    /// The worst severity of all findings.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|f| f.severity).max()
+    }
+}
+
+/// How the system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Everything that can be up is up.
+    Optimal,
+    /// It works; nothing above `info` was found.
+    Healthy,
+    /// It works in part, or with less reserve than it should have.
+    Degraded,
+    /// It does not do its work.
+    Unhealthy,
+    /// Too little was seen to say.
+    Unknown,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Optimal => "optimal",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// One thing that is wrong, or worth knowing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable across runs: the rule and the first subject, such as `pod-oom-killed:pod/kms/core-0`.
+    pub id: String,
+    /// Which rule found it.
+    pub rule: String,
+    /// What kind of trouble it is.
+    pub category: Category,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Who acts.
+    pub level: Level,
+    /// One line, with names and numbers.
+    pub title: String,
+    /// What it means for the system.
+    pub meaning: String,
+    /// What it is about, all of them when the same thing happened to many.
+    pub subjects: Vec<Subject>,
+    /// Where it can be seen in the bundle.
+    pub evidence: Vec<Evidence>,
+    /// How sure the rule is, 0 to 1.
+    pub confidence: f64,
+    /// Why it is believed, one reason an entry.
+    pub because: Vec<String>,
+    /// What to do, in order.
+    pub remedy: Vec<String>,
+    /// Ids of findings that follow from this one.
+    pub explains: Vec<String>,
+    /// First time it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Timestamp>,
+    /// Last time it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+    /// How often it was seen.
+    pub count: u64,
+}
+
+/// Where the trouble is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Category {
+    /// A process does not come up.
+    Startup,
+    /// Something cannot be reached.
+    Connectivity,
+    /// It works, but too slowly.
+    Performance,
+    /// Peers, sessions and thresholds of a threshold network.
+    ThresholdNetwork,
+    /// Volumes, disks, object stores.
+    Storage,
+    /// Keys, and what is made from them.
+    KeyManagement,
+    /// Settings that are wrong or contradict each other.
+    Configuration,
+    /// CPU, memory, quota.
+    Resources,
+    /// Certificates and handshakes.
+    Tls,
+    /// Something is exposed that should not be.
+    Security,
+    /// Monitoring that cannot see what it claims to watch.
+    MonitoringBlind,
+    /// Something outside the system.
+    ExternalDependency,
+    /// The bundle itself shows less than it should.
+    DataQuality,
+}
+
+impl Category {
+    /// The word in `triage.json`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Connectivity => "connectivity",
+            Self::Performance => "performance",
+            Self::ThresholdNetwork => "threshold-network",
+            Self::Storage => "storage",
+            Self::KeyManagement => "key-management",
+            Self::Configuration => "configuration",
+            Self::Resources => "resources",
+            Self::Tls => "tls",
+            Self::Security => "security",
+            Self::MonitoringBlind => "monitoring-blind",
+            Self::ExternalDependency => "external-dependency",
+            Self::DataQuality => "data-quality",
+        }
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How bad a finding is. The order is from harmless to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Info,
+    /// It will hurt, or hurts a little.
+    Warning,
+    /// It hurts now.
+    Critical,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+/// Who acts on a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Level {
+    /// Operators: restart and basic checks.
+    One,
+    /// Operators: configuration and resources.
+    Two,
+    /// The development team.
+    Three,
+}
+
+impl From<Level> for u8 {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::One => 1,
+            Level::Two => 2,
+            Level::Three => 3,
+        }
+    }
+}
+
+impl TryFrom<u8> for Level {
+    type Error = String;
+
+    fn try_from(level: u8) -> Result<Self, Self::Error> {
+        match level {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            3 => Ok(Self::Three),
+            other => Err(format!("level {other} does not exist; it is 1, 2 or 3")),
+        }
+    }
+}
+
+/// What a finding is about: `pod/kms/core-0`, `node//worker-1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject(String);
+
+impl Subject {
+    /// A subject; `namespace` is empty for cluster scope.
+    #[must_use]
+    pub fn new(kind: &str, namespace: &str, name: &str) -> Self {
+        Self(format!("{}/{namespace}/{name}", kind.to_ascii_lowercase()))
+    }
+
+    /// `kind/namespace/name`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Where a finding can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Path of the artifact.
+    pub path: String,
+    /// Where in it.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What stands there, shortened.
+    pub excerpt: String,
+}
+
+/// A place in an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Line, counted from 1.
+    Line(u64),
+    /// JSON pointer (RFC 6901).
+    Pointer(String),
+}
+
+/// One point of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// When, corrected by the clock offset where one is known.
+    pub at: Timestamp,
+    /// What it is about.
+    pub subject: Subject,
+    /// What happened, in one line.
+    pub what: String,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// How much of what was planned could be seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Planned items.
+    pub planned: usize,
+    /// Items that were seen as far as they exist.
+    pub seen: usize,
+    /// Items that were not, with their outcome and reason: `logs/kms/core-0/kms-core: forbidden: ...`.
+    pub missing: Vec<String>,
+}
