@@ -1,0 +1,141 @@
+//! The item that most host collectors share, and what a gathering function gives.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::blocking;
+use super::roots::{self, HostRoots};
+use crate::collect::{CollectError, Done, Item, Lane, Sink};
+use crate::model::{Effect, ItemId, Outcome};
+use crate::redact::Format;
+
+/// What one item is and how it runs.
+pub(super) struct About {
+    /// Id of the item, and name of the collector.
+    pub(super) id: &'static str,
+    /// What it does, in one line.
+    pub(super) what: &'static str,
+    /// What it does to the host.
+    pub(super) effect: Effect,
+    /// Collects.
+    pub(super) run: for<'a> fn(&'a HostRoots, &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>>,
+}
+
+/// One item without parameters of its own.
+pub(super) struct HostItem {
+    id: ItemId,
+    about: About,
+    roots: HostRoots,
+}
+
+impl HostItem {
+    pub(super) fn new(about: About, roots: HostRoots) -> Self {
+        Self { id: ItemId::new(about.id), about, roots }
+    }
+}
+
+impl Item for HostItem {
+    fn id(&self) -> &ItemId {
+        &self.id
+    }
+
+    fn collector(&self) -> &'static str {
+        self.about.id
+    }
+
+    fn describe(&self) -> String {
+        self.about.what.to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::State
+    }
+
+    fn effect(&self) -> Effect {
+        self.about.effect
+    }
+
+    fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
+        (self.about.run)(&self.roots, sink)
+    }
+}
+
+/// Small documents that a blocking function read, and what it could not read.
+#[derive(Default)]
+pub(super) struct Gathered {
+    files: Vec<(String, Format, Vec<u8>)>,
+    problems: Vec<String>,
+}
+
+impl Gathered {
+    /// Adds a JSON document.
+    pub(super) fn json(&mut self, path: &str, value: &serde_json::Value) {
+        let mut bytes = format!("{value:#}").into_bytes();
+        bytes.push(b'\n');
+        self.files.push((path.to_owned(), Format::Json, bytes));
+    }
+
+    /// Adds a text.
+    pub(super) fn text(&mut self, path: &str, text: String) {
+        self.files.push((path.to_owned(), Format::Text, text.into_bytes()));
+    }
+
+    /// Copies a file as it is. One that does not exist is no problem: kernels and distributions differ.
+    pub(super) fn copy(&mut self, from: &std::path::Path, to: &str) {
+        match roots::bytes(from) {
+            Ok(content) if content.is_empty() => {}
+            Ok(content) => self.files.push((to.to_owned(), Format::of_path(to), content)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                self.problem(format!("{} is not readable (try: run as root)", from.display()));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Notes what could not be read, and what to try.
+    pub(super) fn problem(&mut self, text: String) {
+        self.problems.push(text);
+    }
+
+    /// Writes everything and says how it went.
+    ///
+    /// # Errors
+    /// When the spool fails.
+    pub(super) fn write(self, sink: &Sink) -> Result<Done, CollectError> {
+        for (path, format, content) in &self.files {
+            sink.put(path, *format, content)?;
+        }
+        Ok(outcome(&self.problems))
+    }
+}
+
+/// Runs a gathering function on a thread of its own and writes what it gave.
+///
+/// # Errors
+/// When it does not end in time, fails, or the spool fails.
+pub(super) async fn run(
+    sink: &Sink,
+    what: &str,
+    work: impl FnOnce() -> Result<Gathered, CollectError> + Send + 'static,
+) -> Result<Done, CollectError> {
+    blocking::within(what, deadline(sink), work).await??.write(sink)
+}
+
+/// The deadline of blocking work: a little before that of the item, so that the item can still say what hangs.
+pub(super) fn deadline(sink: &Sink) -> Duration {
+    sink.limits().item_timeout.mul_f64(0.9)
+}
+
+/// `ok`, or `truncated` with everything that could not be read.
+pub(super) fn outcome(problems: &[String]) -> Done {
+    const SHOWN: usize = 5;
+    if problems.is_empty() {
+        return Done::ok();
+    }
+    let mut reason = problems.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if problems.len() > SHOWN {
+        reason.push_str(&format!("; and {} more", problems.len() - SHOWN));
+    }
+    Done::with(Outcome::Truncated, reason)
+}
