@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +98,7 @@ impl Run {
     fn seen(&self, id: &str) -> &LedgerEntry {
         let entry = self.entry(id);
         assert!(matches!(entry.outcome, Outcome::Ok | Outcome::Truncated), "{entry:?}");
-        assert_eq!(entry.outcome == Outcome::Truncated, entry.reason.is_some(), "{entry:?}");
+        assert!(entry.outcome == Outcome::Ok || entry.reason.is_some(), "{entry:?}");
         entry
     }
 
@@ -153,7 +152,7 @@ async fn sockets_of_this_test_are_found_with_their_owner() {
 }
 
 #[tokio::test]
-async fn an_owner_that_cannot_be_read_is_unknown_and_the_outcome_says_so() {
+async fn an_owner_that_cannot_be_found_is_unknown_and_the_outcome_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let net = dir.path().join("self/net");
     std::fs::create_dir_all(&net).unwrap();
@@ -164,8 +163,8 @@ async fn an_owner_that_cannot_be_read_is_unknown_and_the_outcome_says_so() {
     test.roots.proc = dir.path().to_owned();
     let run = test.run(&["host/ports"]).await;
     let entry = run.entry("host/ports");
-    assert_eq!(entry.outcome, Outcome::Truncated);
-    assert!(entry.reason.as_ref().unwrap().contains("run as root"), "{entry:?}");
+    assert_eq!(entry.outcome, Outcome::Ok);
+    assert!(entry.reason.as_ref().unwrap().contains("no process that is visible here owns 1 of 1"), "{entry:?}");
     let row = listening(&run.json("ports/host.json"), "tcp", 8080).clone();
     assert_eq!((&row["owner"], &row["uid"]), (&Value::from("unknown"), &Value::from(101)));
     assert!(run.text("ports/host.txt").contains("unknown (uid 101)"));
@@ -269,12 +268,15 @@ async fn system_network_and_limits_tell_what_the_kernel_tells() {
     assert_eq!(limits["kernel"]["net.core.somaxconn"].to_string(), backlog.trim());
 }
 
-/// Puts executable scripts where the collectors look for commands.
+/// Puts executable scripts where the collectors look for commands. A shell writes them, because a file that this process
+/// holds open for writing while another test forks cannot be executed.
 fn scripts(test: &mut Test, dir: &Path, scripts: &[(&str, &str)]) {
     for (name, body) in scripts {
         let path = dir.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let write = ["-c", r#"printf '%s\n' "$1" > "$0" && chmod 755 "$0""#];
+        let script = format!("#!/bin/sh\n{body}");
+        let status = std::process::Command::new("sh").args(write).arg(path).arg(script).status().unwrap();
+        assert!(status.success());
     }
     test.roots.command_path = format!("{}:/usr/bin:/bin", dir.display());
 }
@@ -362,6 +364,10 @@ async fn kernel_messages_are_kept_and_the_serious_ones_set_apart() {
     let entry = test.run(&["host/kernel-log"]).await.entry("host/kernel-log").clone();
     assert_eq!(entry.outcome, Outcome::Forbidden);
     assert!(entry.reason.unwrap().contains("run as root"));
+
+    // A journal that shows nothing is no proof that there is nothing.
+    scripts(&mut test, dir.path(), &[("dmesg", refused), ("journalctl", "exit 0")]);
+    assert_eq!(test.run(&["host/kernel-log"]).await.entry("host/kernel-log").outcome, Outcome::Forbidden);
 }
 
 #[tokio::test]
