@@ -98,6 +98,11 @@ impl CommandLine {
         }
     }
 
+    /// The program's name, without its arguments.
+    pub(super) fn program(&self) -> &str {
+        &self.program
+    }
+
     /// Runs the command and gives at most `cap` bytes of its standard output.
     ///
     /// # Errors

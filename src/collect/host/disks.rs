@@ -65,9 +65,10 @@ fn run<'a>(roots: &'a HostRoots, sink: &'a mut Sink) -> BoxFuture<'a, Result<Don
         let answers: Vec<(Mount, Result<Space, String>)> =
             stream::iter(mounts).map(|mount| ask(mount, &roots.root, &hung)).buffered(PARALLEL).collect().await;
         for (mount, space) in &answers {
-            if let Err(reason) = space
-                && mount.fstype != "autofs"
-            {
+            let Err(reason) = space else { continue };
+            // A user's own FUSE mount refuses everybody else, root too; its row says so.
+            let private = mount.fstype.starts_with("fuse") && reason.contains("try: run as root");
+            if !private && mount.fstype != "autofs" {
                 gathered.problem(format!("{}: {reason}", String::from_utf8_lossy(&mount.point)));
             }
         }
@@ -90,6 +91,7 @@ async fn ask(mount: Mount, root: &std::path::Path, hung: &AtomicUsize) -> (Mount
     let point = root.join(point.strip_prefix("/").unwrap_or(&point));
     let answer = match blocking::within("statvfs", PATIENCE, move || space(&point)).await {
         Ok(Ok(space)) => Ok(space),
+        Ok(Err(rustix::io::Errno::ACCESS)) => Err("permission denied (try: run as root)".to_owned()),
         Ok(Err(error)) => Err(std::io::Error::from(error).to_string()),
         Err(CollectError::TimedOut(_)) => {
             hung.fetch_add(1, Ordering::Relaxed);

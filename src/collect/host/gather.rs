@@ -66,6 +66,7 @@ impl Item for HostItem {
 pub(super) struct Gathered {
     files: Vec<(String, Format, Vec<u8>)>,
     problems: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Gathered {
@@ -98,6 +99,11 @@ impl Gathered {
         self.problems.push(text);
     }
 
+    /// Notes what a reader should know although everything there is was read.
+    pub(super) fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
     /// Writes everything and says how it went.
     ///
     /// # Errors
@@ -105,6 +111,9 @@ impl Gathered {
     pub(super) fn write(self, sink: &Sink) -> Result<Done, CollectError> {
         for (path, format, content) in &self.files {
             sink.put(path, *format, content)?;
+        }
+        if self.problems.is_empty() && !self.notes.is_empty() {
+            return Ok(Done::with(Outcome::Ok, self.notes.join("; ")));
         }
         Ok(outcome(&self.problems))
     }

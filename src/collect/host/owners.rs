@@ -28,23 +28,35 @@ pub(super) struct Owners {
     pub(super) unreadable: usize,
 }
 
-/// One process for each network namespace, by the namespace's inode; the first is our own.
-pub(super) fn namespaces(roots: &HostRoots) -> Vec<(u64, String)> {
-    let of = |process: &str| inode(&std::fs::read_link(roots.proc.join(process).join("ns/net")).ok()?, "net:[");
-    let own = of("self");
+/// Where the sockets of a host are.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    /// Inode of each network namespace and one process in it; the first is our own.
+    pub(super) all: Vec<(u64, String)>,
+    /// Processes whose namespace may not be read.
+    pub(super) unreadable: usize,
+}
+
+/// Finds the network namespaces: the host's, and one for most containers.
+pub(super) fn namespaces(roots: &HostRoots) -> Namespaces {
+    let of =
+        |process: &str| std::fs::read_link(roots.proc.join(process).join("ns/net")).map(|link| inode(&link, "net:["));
+    let own = of("self").ok().flatten();
     let mut others: BTreeMap<u64, String> = BTreeMap::new();
+    let mut unreadable = 0;
     for pid in roots.pids().unwrap_or_default() {
         let pid = pid.to_string();
-        if let Some(namespace) = of(&pid)
-            && Some(namespace) != own
-            && (others.len() < NAMESPACES_MAX || others.contains_key(&namespace))
-        {
-            others.entry(namespace).or_insert(pid);
+        match of(&pid) {
+            Ok(Some(namespace)) if Some(namespace) != own && others.len() < NAMESPACES_MAX => {
+                others.entry(namespace).or_insert(pid);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => unreadable += 1,
+            _ => {}
         }
     }
     let mut all = vec![(own.unwrap_or_default(), "self".to_owned())];
     all.extend(others);
-    all
+    Namespaces { all, unreadable }
 }
 
 /// Finds the holders of the sockets with these inodes. A process that ends meanwhile holds nothing any more.

@@ -55,10 +55,13 @@ fn collect(roots: &HostRoots) -> Result<Gathered, CollectError> {
         ));
     }
     let mut gathered = Gathered::default();
+    if let Some(hidden) = roots.hidden() {
+        gathered.problem(hidden);
+    }
     let mut listening = Vec::new();
     let mut counts = Counts::default();
     let namespaces = owners::namespaces(roots);
-    for (i, (namespace, process)) in namespaces.iter().enumerate() {
+    for (i, (namespace, process)) in namespaces.all.iter().enumerate() {
         for protocol in Protocol::ALL {
             let table = format!("{process}/net/{}", protocol.as_str());
             let ours = i == 0;
@@ -87,12 +90,24 @@ fn collect(roots: &HostRoots) -> Result<Gathered, CollectError> {
     let wanted: HashSet<u64> = listening.iter().map(|l| l.socket.inode).filter(|inode| *inode != 0).collect();
     let owners = owners::find(roots, &wanted);
     let unknown = wanted.iter().filter(|inode| !owners.of.contains_key(inode)).count();
-    if unknown > 0 {
+    let total = listening.len();
+    if unknown > 0 && owners.unreadable > 0 {
         gathered.problem(format!(
-            "the owner of {unknown} of {} listening sockets is unknown; the descriptors of {} processes may not be read \
-             (try: run as root)",
-            listening.len(),
+            "the owner of {unknown} of {total} listening sockets is unknown; the descriptors of {} processes may not be \
+             read (try: run as root on the host itself)",
             owners.unreadable
+        ));
+    } else if unknown > 0 {
+        gathered.note(format!(
+            "no process that is visible here owns {unknown} of {total} listening sockets; they belong to the kernel or to \
+             another pid namespace"
+        ));
+    }
+    if namespaces.unreadable > 0 {
+        gathered.problem(format!(
+            "the network namespaces of {} processes may not be read, so ports of containers may be missing (try: run as \
+             root on the host itself)",
+            namespaces.unreadable
         ));
     }
     gathered.json("ports/host.json", &document(&listening, &counts, &owners));

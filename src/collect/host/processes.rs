@@ -69,10 +69,11 @@ fn run<'a>(roots: &'a HostRoots, sink: &'a mut Sink) -> BoxFuture<'a, Result<Don
         let current = Arc::new(AtomicU32::new(0));
         let deadline = gather::deadline(sink);
         if roots.has_proc() {
+            let hidden = roots.hidden();
             let (roots, at) = (roots.clone(), Arc::clone(&current));
             let reader = move || read_all(&roots, &at, &send);
             let reading = blocking::within("processes", deadline, reader);
-            write(sink, rows, &current, reading).await
+            write(sink, rows, &current, reading, hidden).await
         } else {
             let reader = move || {
                 for row in portable::processes() {
@@ -82,7 +83,7 @@ fn run<'a>(roots: &'a HostRoots, sink: &'a mut Sink) -> BoxFuture<'a, Result<Don
                 }
                 Ok(())
             };
-            write(sink, rows, &current, blocking::within("processes", deadline, reader)).await
+            write(sink, rows, &current, blocking::within("processes", deadline, reader), None).await
         }
     }
     .boxed()
@@ -94,6 +95,7 @@ async fn write(
     mut rows: mpsc::Receiver<Row>,
     current: &AtomicU32,
     reading: impl Future<Output = Result<std::io::Result<()>, CollectError>>,
+    hidden: Option<String>,
 ) -> Result<Done, CollectError> {
     let mut ranking = Ranking::default();
     let mut artifact = sink.create("host/processes.json", Format::Json, Keep::All)?;
@@ -131,7 +133,7 @@ async fn write(
     }
     artifact.finish(None)?;
     sink.put("host/processes.txt", Format::Text, ranking.table().as_bytes())?;
-    Ok(gather::outcome(problem.as_slice()))
+    Ok(gather::outcome(&problem.into_iter().chain(hidden).collect::<Vec<_>>()))
 }
 
 fn read_all(roots: &HostRoots, current: &AtomicU32, rows: &mpsc::Sender<Row>) -> std::io::Result<()> {

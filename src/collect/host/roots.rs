@@ -67,6 +67,12 @@ impl HostRoots {
         users
     }
 
+    /// What to say where `/proc` hides the processes of others; the first process exists in every pid namespace.
+    pub(super) fn hidden(&self) -> Option<String> {
+        let hides = self.proc.join("self").exists() && !self.proc.join("1").exists();
+        hides.then(|| "/proc is mounted with hidepid and shows our own processes only (try: run as root)".to_owned())
+    }
+
     /// Ids of the processes that exist now, sorted.
     pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
         let mut pids: Vec<u32> =

@@ -138,9 +138,11 @@ fn pressure(text: &str) -> Value {
     let kinds = text.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
         let kind = words.next()?.to_owned();
-        let values = words
-            .filter_map(|w| w.split_once('='))
-            .filter_map(|(k, v)| Some((k.to_owned(), json!(v.parse::<f64>().ok()?))));
+        let number = |text: &str| match text.parse::<u64>() {
+            Ok(number) => Some(json!(number)),
+            Err(_) => text.parse::<f64>().ok().map(|number| json!(number)),
+        };
+        let values = words.filter_map(|w| w.split_once('=')).filter_map(|(k, v)| Some((k.to_owned(), number(v)?)));
         Some((kind, Value::Object(values.collect())))
     });
     Value::Object(kinds.collect())
@@ -187,7 +189,7 @@ mod tests {
             json!({"MemTotal": 100, "HugePages_Total": 3})
         );
         let pressure = pressure("some avg10=1.50 avg60=0.00 total=12\nfull avg10=x\n");
-        assert_eq!(pressure, json!({"some": {"avg10": 1.5, "avg60": 0.0, "total": 12.0}, "full": {}}));
+        assert_eq!(pressure, json!({"some": {"avg10": 1.5, "avg60": 0.0, "total": 12}, "full": {}}));
         assert_eq!(os_release("# c\nNAME=\"Some Linux\"\nID=some\n"), json!({"name": "Some Linux", "id": "some"}));
         assert_eq!(properties("NTPSynchronized=yes\nx\n"), json!({"NTPSynchronized": "yes"}));
     }

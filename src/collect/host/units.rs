@@ -10,7 +10,7 @@ use super::command::CommandLine;
 use super::gather;
 use super::kernel_log::before;
 use super::roots::HostRoots;
-use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink};
+use crate::collect::{CollectError, Done, Item, Keep, Lane, Limits, Sink};
 use crate::model::{Effect, ItemId, Outcome};
 
 /// Units that are read; a pattern of a profile should name far fewer.
@@ -133,7 +133,7 @@ impl Unit {
         }
         let shown = ended.success();
 
-        let journal = CommandLine::new(&self.roots, deadline, "journalctl", self.journal(sink));
+        let journal = CommandLine::new(&self.roots, deadline, "journalctl", journal(&self.name, sink.limits()));
         let path = format!("host/journal/{}.log", self.name);
         sink.attempt();
         match journal.stream(sink, &path, Keep::Newest(sink.limits().log_limit)).await {
@@ -153,19 +153,24 @@ impl Unit {
         }
         Ok(gather::outcome(&problems))
     }
+}
 
-    fn journal(&self, sink: &Sink) -> Vec<String> {
-        let mut args = vec!["-u".to_owned(), self.name.clone()];
-        args.extend(["-o", "short-iso-precise", "--no-pager", "--utc"].map(str::to_owned));
-        let limits = sink.limits();
-        if let Some(since) = limits.since.and_then(|age| before(age, "%Y-%m-%d %H:%M:%S UTC")) {
-            args.extend(["--since".to_owned(), since]);
-        }
-        if let Some(tail) = limits.tail {
-            args.extend(["-n".to_owned(), tail.to_string()]);
-        }
-        args
+/// Arguments of `journalctl` for one unit.
+fn journal(unit: &str, limits: &Limits) -> Vec<String> {
+    let mut args = vec!["-u".to_owned(), unit.to_owned()];
+    args.extend(["-o", "short-iso-precise", "--no-pager", "--utc", "-n"].map(str::to_owned));
+    let enough = lines_enough(limits.log_limit);
+    args.push(limits.tail.map_or(enough, |tail| tail.min(enough)).to_string());
+    if let Some(since) = limits.since.and_then(|age| before(age, "%Y-%m-%d %H:%M:%S UTC")) {
+        args.extend(["--since".to_owned(), since]);
     }
+    args
+}
+
+/// Lines that surely fill a limit in bytes. Time, host and name alone take more than 40 bytes of each line, and a journal of
+/// many GiB need not be read from its beginning.
+pub(super) fn lines_enough(limit: u64) -> u64 {
+    limit / 40 + 1
 }
 
 impl Item for Unit {
@@ -203,5 +208,13 @@ mod tests {
         let text = "docker.service loaded active running Docker\n● kms-1.service loaded failed failed x\n\
             kms-@.service disabled\nkms-@3.service enabled\n-x.service loaded\n../a.service x\nfoo\n\n";
         assert_eq!(unit_names(text), ["docker.service", "kms-1.service", "kms-@3.service"]);
+    }
+    #[test]
+    fn the_journal_is_asked_for_its_end_only() {
+        let args = |limits: &Limits| journal("a.service", limits).join(" ");
+        let limits = Limits { log_limit: 4_000, ..Limits::default() };
+        assert!(args(&limits).ends_with("-n 101"), "{}", args(&limits));
+        let limits = Limits { tail: Some(7), since: Some(std::time::Duration::from_secs(60)), ..limits };
+        assert!(args(&limits).contains("-n 7 --since 20") && args(&limits).ends_with(" UTC"), "{}", args(&limits));
     }
 }
