@@ -7,6 +7,8 @@ pub mod format;
 pub mod layout;
 mod spool;
 mod store;
+mod writer;
 
-pub use spool::{Spool, SpoolError, SpoolWriter};
+pub use spool::{Spool, SpoolError, SpoolHeader, SpoolWriter};
 pub use store::{DirStore, Entry, Store, StoreError, open};
+pub use writer::{PackError, PackOptions, Packed, Target, file_entry, pack};

@@ -13,7 +13,7 @@ mod report;
 
 pub use engine::{ObjectStream, RedactError, Redactor, Stream};
 pub use key::CorrelationKey;
-pub use redacted::Redacted;
+pub use redacted::{Fixed, Redacted};
 pub use report::RedactionReport;
 
 /// What kind of content a stream carries. It chooses the structure-aware layer; the byte engine runs on all of them.
