@@ -159,6 +159,6 @@ pub(super) fn table(
 }
 
 /// The metadata of an object alone.
-fn partial(value: &Value) -> Value {
+pub(super) fn partial(value: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": value["metadata"]})
 }
