@@ -156,6 +156,7 @@ async fn an_owner_that_cannot_be_found_is_unknown_and_the_outcome_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let net = dir.path().join("self/net");
     std::fs::create_dir_all(&net).unwrap();
+    std::fs::create_dir(dir.path().join("1")).unwrap();
     std::fs::write(dir.path().join("stat"), "btime 1\n").unwrap();
     let line = "   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 4242 1 0 100 0 0 10 0\n";
     std::fs::write(net.join("tcp"), format!("  sl  local_address\n{line}garbage \u{0}\n")).unwrap();
@@ -168,6 +169,51 @@ async fn an_owner_that_cannot_be_found_is_unknown_and_the_outcome_says_so() {
     let row = listening(&run.json("ports/host.json"), "tcp", 8080).clone();
     assert_eq!((&row["owner"], &row["uid"]), (&Value::from("unknown"), &Value::from(101)));
     assert!(run.text("ports/host.txt").contains("unknown (uid 101)"));
+
+    // Without the first process, /proc hides those of others.
+    std::fs::remove_dir(dir.path().join("1")).unwrap();
+    for item in ["host/ports", "host/processes"] {
+        let entry = test.run(&[item]).await.entry(item).clone();
+        assert_eq!(entry.outcome, Outcome::Truncated);
+        assert!(entry.reason.as_ref().unwrap().contains("hidepid"), "{entry:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_never_answers_costs_its_item_only_and_what_came_before_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    let stat = |pid: u32| format!("{pid} (p{pid}) S 1 1 1 0 -1 0 0 0 0 0 7 5 0 0 20 0 3 0 1234 1 1\n");
+    for pid in [1, 3, 7, 9] {
+        std::fs::create_dir_all(at(&format!("{pid}"))).unwrap();
+        std::fs::write(at(&format!("{pid}/stat")), stat(pid)).unwrap();
+    }
+    std::fs::create_dir_all(at("self")).unwrap();
+    std::fs::create_dir_all(at("etc")).unwrap();
+    std::fs::write(at("stat"), "btime 1795241400\n").unwrap();
+    // A pipe without a writer blocks whoever opens it, as a dead file server or a locked process does.
+    for pipe in ["7/status", "self/mountinfo", "etc/hosts"] {
+        assert!(std::process::Command::new("mkfifo").arg(at(pipe)).status().unwrap().success());
+    }
+    let mut test = Test::new();
+    (test.roots.proc, test.roots.root) = (dir.path().to_owned(), dir.path().to_owned());
+    test.limits.item_timeout = Duration::from_secs(4);
+    let begun = std::time::Instant::now();
+    let run = test.run(&["host/processes", "host/disks", "host/network"]).await;
+    assert!(begun.elapsed() < Duration::from_secs(30));
+
+    let entry = run.entry("host/processes");
+    assert_eq!(entry.outcome, Outcome::Truncated);
+    assert!(entry.reason.as_ref().unwrap().contains("process 7 gave no answer"), "{entry:?}");
+    let pids: Vec<Value> = run
+        .text("host/processes.json")
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["pid"].clone())
+        .collect();
+    assert_eq!(pids, [1, 3]);
+    for item in ["host/disks", "host/network"] {
+        assert_eq!(run.entry(item).outcome, Outcome::TimedOut, "{:?}", run.entry(item));
+    }
 }
 
 #[tokio::test]
@@ -316,6 +362,23 @@ async fn units_of_the_profile_are_read_with_their_journal() {
         );
     }
     assert_eq!(run.result.ledger.len(), 3);
+}
+
+#[tokio::test]
+async fn a_command_that_never_stops_writing_is_cut_and_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("run/systemd/system")).unwrap();
+    let mut test = Test::new();
+    test.roots.root = dir.path().to_owned();
+    test.units = vec!["docker.service"];
+    let flood = SYSTEMCTL.replace("show) ", "show) yes Property=value;");
+    scripts(&mut test, dir.path(), &[("systemctl", &flood), ("journalctl", "echo entry")]);
+    let run = test.run(&["host/units"]).await;
+    let entry = run.entry("host/units/docker.service");
+    assert_eq!(entry.outcome, Outcome::Truncated, "{entry:?}");
+    assert_eq!(run.files["host/units/docker.service.txt"].len(), 1 << 20);
+    assert!(entry.bytes < 100 << 20, "{} bytes were read", entry.bytes);
+    assert_eq!(run.text("host/journal/docker.service.log"), "entry\n");
 }
 
 #[tokio::test]

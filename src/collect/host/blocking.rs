@@ -51,6 +51,16 @@ mod tests {
         assert_eq!(within("x", Duration::from_secs(5), || 7).await.unwrap(), 7);
     }
 
+    #[test]
+    fn a_reader_that_hangs_does_not_hold_the_runtime() {
+        let begun = std::time::Instant::now();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let hang = || std::thread::sleep(Duration::from_secs(30));
+        assert!(runtime.block_on(within("x", Duration::from_millis(50), hang)).is_err());
+        drop(runtime);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
     #[tokio::test]
     async fn a_panic_is_an_error() {
         let error = within("x", Duration::from_secs(5), || std::panic::panic_any("made up")).await.unwrap_err();

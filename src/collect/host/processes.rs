@@ -100,11 +100,12 @@ async fn write(
     let mut ranking = Ranking::default();
     let mut artifact = sink.create("host/processes.json", Format::Json, Keep::All)?;
     let mut read = None;
+    let patience = PATIENCE.min(gather::deadline(sink) / 2);
     let problem = {
         // Ends with the reader, or with the sentence that says which process hangs.
         let receive = async {
             loop {
-                let Ok(next) = tokio::time::timeout(PATIENCE, rows.recv()).await else {
+                let Ok(next) = tokio::time::timeout(patience, rows.recv()).await else {
                     break Ok::<_, CollectError>(Some(format!(
                         "reading process {} gave no answer, so those behind it are missing (is it in state D?)",
                         current.load(Ordering::Relaxed)
