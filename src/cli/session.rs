@@ -65,16 +65,17 @@ impl Session {
         }
         let on_host = selection.only_host() || chosen.as_ref().is_some_and(|p| p.id == "host");
         let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
-        let (found, namespaces) = match &cluster {
-            None => (chosen.map_or_else(|| profile::find_builtin("host").cloned(), Ok)?, Vec::new()),
-            Some(cluster) => {
-                let candidates = chosen.as_ref().map_or_else(profile::builtin, std::slice::from_ref);
+        let (found, namespaces) = match (&cluster, chosen) {
+            (None, chosen) => (chosen.map_or_else(|| profile::find_builtin("host").cloned(), Ok)?, Vec::new()),
+            (Some(cluster), Some(chosen)) => {
+                let candidates = std::slice::from_ref(&chosen);
                 let detection = cluster.detect(candidates, &connection.namespace).await.map_err(namespace_error)?;
-                let found = match chosen {
-                    Some(chosen) => chosen,
-                    None => profile::find_builtin(&detection.profile)?.clone(),
-                };
-                (found, detection.namespaces)
+                (chosen, detection.namespaces)
+            }
+            (Some(cluster), None) => {
+                let detection =
+                    cluster.detect(profile::builtin(), &connection.namespace).await.map_err(namespace_error)?;
+                (profile::find_builtin(&detection.profile)?.clone(), detection.namespaces)
             }
         };
         let parameters = parameters(&found, &profile.set)?;
@@ -166,6 +167,8 @@ fn parameters(profile: &Profile, set: &[String]) -> anyhow::Result<BTreeMap<Stri
 async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Option<NoCluster>)> {
     let options = kubernetes::ConnectOptions {
         kubeconfig: args.kubeconfig.clone(),
+        kubeconfig_env: std::env::var_os("KUBECONFIG"),
+        home: std::env::home_dir(),
         context: args.context.clone(),
         as_user: args.as_user.clone(),
         as_groups: args.as_group.clone(),

@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
 mod architecture;
+mod collect;
 mod engine;
 mod host;
+mod support;

@@ -30,6 +30,12 @@ impl Casefile {
         self
     }
 
+    /// Adds arguments.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|a| (*a).to_owned()));
+        self
+    }
+
     /// Sets a variable.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<Path>) -> Self {
         self.envs.push((name.to_owned(), value.as_ref().to_string_lossy().into_owned()));
