@@ -5,3 +5,4 @@ mod collect;
 mod engine;
 mod host;
 mod support;
+mod bundle;
