@@ -18,7 +18,7 @@ use super::review::Review;
 use super::server::RequestRecord;
 use super::state::State;
 use super::status::{self, Status};
-use super::{exec, list, logs, proxy, watch};
+use super::{exec, list, logs, portforward, proxy, watch};
 
 /// Bytes of a request's body.
 const BODY: usize = 1 << 20;
@@ -213,6 +213,7 @@ async fn object(call: Call, request: Request<Incoming>) -> Result<Response, Stat
     match part {
         _ if !reads => Err(Status::method_not_allowed()),
         ("pods", Some("exec")) if core => exec::run(call, request).await,
+        ("pods", Some("portforward")) if core => portforward::run(call, request).await,
         ("pods", Some("log")) if core => logs::stream(call).await,
         ("pods", Some("proxy")) if core => proxy::pod(call).await,
         ("nodes", Some("proxy")) if core => proxy::node(call).await,

@@ -229,14 +229,14 @@ where
     }
 }
 
-fn message(channel: u8, bytes: &[u8]) -> Message {
+pub(super) fn message(channel: u8, bytes: &[u8]) -> Message {
     let mut framed = Vec::with_capacity(bytes.len() + 1);
     framed.push(channel);
     framed.extend_from_slice(bytes);
     Message::Binary(framed.into())
 }
 
-fn goodbye() -> Message {
+pub(super) fn goodbye() -> Message {
     Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))
 }
 
