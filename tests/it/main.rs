@@ -6,3 +6,4 @@ mod engine;
 mod host;
 mod support;
 mod bundle;
+mod demo;
