@@ -275,7 +275,11 @@ async fn secrets_among_the_arguments_are_redacted() {
         vec!["postgresql://app:Plant-3d-argument-three@db.example:5432/app"],
     ]
     .into_iter()
-    .map(|args| std::process::Command::new("sh").args(["-c", "sleep 291; :", "tool"]).args(args).spawn().unwrap())
+    .map(|args| {
+        // It waits for a line that never comes, so that nothing is left when it is killed.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "read line", "tool"]).args(args).stdin(std::process::Stdio::piped()).spawn().unwrap()
+    })
     .collect();
     // Until the shell runs, its arguments are still those of this test.
     tokio::time::sleep(Duration::from_millis(300)).await;
