@@ -267,6 +267,39 @@ async fn processes_are_listed_with_arguments_and_never_with_their_environment() 
 }
 
 #[tokio::test]
+#[ignore = "needs the redaction rules for options of a command line"]
+async fn secrets_among_the_arguments_are_redacted() {
+    let mut children: Vec<std::process::Child> = [
+        vec!["--password", "Plant-3d-argument-one"],
+        vec!["--api-key=Plant-3d-argument-two"],
+        vec!["postgresql://app:Plant-3d-argument-three@db.example:5432/app"],
+    ]
+    .into_iter()
+    .map(|args| {
+        // It waits for a line that never comes, so that nothing is left when it is killed.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "read line", "tool"]).args(args).stdin(std::process::Stdio::piped()).spawn().unwrap()
+    })
+    .collect();
+    // Until the shell runs, its arguments are still those of this test.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let run = Test::new().run(&["host/processes"]).await;
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let rows: Vec<Value> =
+        run.text("host/processes.json").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for child in &children {
+        let row = rows.iter().find(|r| r["pid"] == child.id()).unwrap();
+        assert!(row["arguments"].as_str().unwrap().contains("REDACTED-"), "{row}");
+    }
+    for (path, content) in &run.files {
+        assert!(!String::from_utf8_lossy(content).contains("Plant-3d"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn processes_that_come_and_go_harm_nobody() {
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = Arc::clone(&stop);

@@ -14,6 +14,8 @@ use crate::redact::Format;
 
 /// Bytes of standard error that are kept, the first ones.
 const STDERR_CAP: usize = 64 << 10;
+/// Characters of it that stand in a reason.
+const COMPLAINT_MAX: usize = 300;
 /// How long the output may stay open after the command itself has ended, held by a process that it left behind.
 const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait for a killed command to be gone; one in uninterruptible sleep may never be.
@@ -55,9 +57,11 @@ impl Ended {
 
     /// The first line of standard error, or the exit status where there is none.
     pub(super) fn complaint(&self) -> String {
-        match (self.stderr.lines().find(|l| !l.trim().is_empty()), self.status) {
-            (Some(line), Some(status)) => format!("{} ({status})", line.trim()),
-            (Some(line), None) => line.trim().to_owned(),
+        let line = self.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+        let line = line.map(|line| line.chars().take(COMPLAINT_MAX).collect::<String>());
+        match (line, self.status) {
+            (Some(line), Some(status)) => format!("{line} ({status})"),
+            (Some(line), None) => line,
             (None, Some(status)) => status.to_string(),
             (None, None) => "stopped at the output limit".to_owned(),
         }

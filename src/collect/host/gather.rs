@@ -86,7 +86,16 @@ impl Gathered {
     pub(super) fn copy(&mut self, from: &std::path::Path, to: &str) {
         match roots::bytes(from) {
             Ok(content) if content.is_empty() => {}
-            Ok(content) => self.files.push((to.to_owned(), Format::of_path(to), content)),
+            Ok(content) => {
+                if content.len() as u64 == roots::FILE_CAP {
+                    self.problem(format!(
+                        "of {} only the first {} MiB are kept",
+                        from.display(),
+                        roots::FILE_CAP >> 20
+                    ));
+                }
+                self.files.push((to.to_owned(), Format::Text, content));
+            }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 self.problem(format!("{} is not readable (try: run as root)", from.display()));
             }
@@ -147,4 +156,31 @@ pub(super) fn outcome(problems: &[String]) -> Done {
         reason.push_str(&format!("; and {} more", problems.len() - SHOWN));
     }
     Done::with(Outcome::Truncated, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_cap_is_kept_in_part_and_said_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hosts");
+        std::fs::write(&path, vec![b'#'; roots::FILE_CAP as usize + 1]).unwrap();
+        let mut gathered = Gathered::default();
+        gathered.copy(&path, "host/etc/hosts");
+        gathered.copy(&dir.path().join("missing"), "host/etc/missing");
+        assert_eq!(gathered.files.len(), 1);
+        assert_eq!(gathered.files[0].2.len() as u64, roots::FILE_CAP);
+        assert_eq!(gathered.problems.len(), 1);
+    }
+
+    #[test]
+    fn many_problems_become_one_short_reason() {
+        assert_eq!(outcome(&[]).outcome, Outcome::Ok);
+        let problems: Vec<String> = (0..100).map(|n| format!("problem {n}")).collect();
+        let done = outcome(&problems);
+        assert_eq!(done.outcome, Outcome::Truncated);
+        assert!(done.reason.unwrap().ends_with("problem 4; and 95 more"));
+    }
 }

@@ -27,6 +27,8 @@ pub(super) const ITEM: About = About {
 const LINE_MAX: u64 = 1_000;
 /// Listening sockets that are listed.
 const LISTENING_MAX: usize = 20_000;
+/// Pairs of local and remote ports that are counted.
+const PAIRS_MAX: usize = 200_000;
 
 fn run<'a>(roots: &'a HostRoots, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
     let roots = roots.clone();
@@ -46,6 +48,8 @@ struct Counts {
     states: BTreeMap<(&'static str, &'static str), u64>,
     /// By local port, for connections to a port that listens here; by remote port for the others.
     ports: BTreeMap<(u16, u16, &'static str), u64>,
+    /// Connections beyond [`PAIRS_MAX`], which only the states count.
+    uncounted: u64,
 }
 
 fn collect(roots: &HostRoots) -> Result<Gathered, CollectError> {
@@ -85,6 +89,9 @@ fn collect(roots: &HostRoots) -> Result<Gathered, CollectError> {
     }
     if listening.len() == LISTENING_MAX {
         gathered.problem(format!("only the first {LISTENING_MAX} listening sockets are listed"));
+    }
+    if counts.uncounted > 0 {
+        gathered.problem(format!("{} connections are counted by state but not by port", counts.uncounted));
     }
     listening.sort_by_key(|l| (!l.ours, l.namespace, l.socket.protocol, l.socket.local));
     let wanted: HashSet<u64> = listening.iter().map(|l| l.socket.inode).filter(|inode| *inode != 0).collect();
@@ -134,9 +141,11 @@ impl Counts {
         let state = state_name(socket.protocol, socket.state);
         *self.states.entry((socket.protocol.as_str(), state)).or_default() += 1;
         let key = (socket.local.port(), socket.remote.port(), state);
-        // Pairs of ports could be many; which side counts is known at the end, so only then are they folded.
-        if self.ports.len() < 100_000 || self.ports.contains_key(&key) {
+        // Which side counts is known when all listening sockets are, so the pairs are folded at the end.
+        if self.ports.len() < PAIRS_MAX || self.ports.contains_key(&key) {
             *self.ports.entry(key).or_default() += 1;
+        } else {
+            self.uncounted += 1;
         }
     }
 

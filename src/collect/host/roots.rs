@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Largest file of `/proc`, `/sys` or `/etc` that is read as a whole.
-const FILE_CAP: u64 = 4 << 20;
+pub(super) const FILE_CAP: u64 = 4 << 20;
 
 /// Where to read a host from.
 #[derive(Debug, Clone)]

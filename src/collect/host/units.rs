@@ -100,10 +100,10 @@ impl Item for FindUnits {
     }
 }
 
-/// The first column. A failed unit has a dot before its name, and a template without an instance cannot be asked.
+/// The first column. A failed unit has a dot or, outside of UTF-8, a star before its name, and a template without an instance cannot be asked.
 fn unit_names(text: &str) -> Vec<String> {
     text.lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.is_ascii()))
+        .filter_map(|line| line.split_whitespace().find(|word| word.is_ascii() && *word != "*"))
         .filter(|name| name.contains('.') && !name.contains("@.") && !name.starts_with('-') && !name.contains('/'))
         .map(str::to_owned)
         .collect()
@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn names_are_the_first_column_without_templates_and_tricks() {
         let text = "docker.service loaded active running Docker\n● kms-1.service loaded failed failed x\n\
-            kms-@.service disabled\nkms-@3.service enabled\n-x.service loaded\n../a.service x\nfoo\n\n";
-        assert_eq!(unit_names(text), ["docker.service", "kms-1.service", "kms-@3.service"]);
+            * kms-2.service loaded failed failed x\nkms-@.service disabled\nkms-@3.service enabled\n-x.service loaded\n../a.service x\nfoo\n\n";
+        assert_eq!(unit_names(text), ["docker.service", "kms-1.service", "kms-2.service", "kms-@3.service"]);
     }
     #[test]
     fn the_journal_is_asked_for_its_end_only() {
