@@ -2,6 +2,7 @@
 //! command. Only this module prints, exits and reads the environment.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one module that talks to the terminal")]
 
+mod audit;
 mod collect;
 mod connection;
 mod demo;

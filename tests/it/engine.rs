@@ -74,7 +74,7 @@ impl Run {
 
 async fn run_with(items: Vec<Arc<dyn Item>>, limits: Limits, cancel: CancellationToken) -> Run {
     let dir = tempfile::tempdir().unwrap();
-    let spool = Spool::create(dir.path(), "test").unwrap();
+    let spool = Spool::create(dir.path()).unwrap();
     let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
     let engine = Engine {
         redactor: Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap(),
@@ -145,7 +145,7 @@ async fn a_panic_costs_one_item_and_its_partial_artifact_stays() {
     assert_eq!(run.outcome("fine"), Outcome::Ok);
     let files = run.spool.files();
     assert_eq!(files[0].truncation.as_ref().unwrap().reason, "interrupted");
-    assert_eq!(SpoolStore::new(&run.spool).unwrap().read("half.txt", 100).unwrap(), b"before\n");
+    assert_eq!(SpoolStore::new(&run.spool).read("half.txt", 100).unwrap(), b"before\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +189,7 @@ async fn cancelling_keeps_what_is_there() {
     assert_eq!(run.result.status, RunStatus::Interrupted);
     assert_eq!(run.outcome("slow"), Outcome::Cancelled);
     // What the redactor held back is there as well.
-    assert_eq!(SpoolStore::new(&run.spool).unwrap().read("slow.log", 100).unwrap(), b"line one\nline t");
+    assert_eq!(SpoolStore::new(&run.spool).read("slow.log", 100).unwrap(), b"line one\nline t");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +266,7 @@ async fn secrets_in_names_reasons_notes_and_paths_are_redacted() {
     for event in &run.events {
         everything.push_str(&serde_json::to_string(event).unwrap());
     }
-    let store = SpoolStore::new(&run.spool).unwrap();
+    let store = SpoolStore::new(&run.spool);
     for entry in store.entries() {
         everything.push_str(&entry.path);
         everything.push_str(&String::from_utf8_lossy(&store.read(&entry.path, 1 << 20).unwrap()));

@@ -1,20 +1,21 @@
 //! The end of a run: triage over the spool, the reports, the manifest, the archive and its audit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use serde_json::json;
 
+use super::super::audit;
 use super::super::log::Log;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::size;
 use super::super::target::Target;
-use crate::bundle::{self, PackOptions, Spool, SpoolStore, format};
+use crate::bundle::{self, PackOptions, Packed, Spool, SpoolHeader, SpoolStore, format};
 use crate::collect::RunResult;
 use crate::model::time::{Timestamp, rfc3339};
-use crate::model::{Manifest, SCHEMA_VERSION, Tool};
-use crate::redact::{Format, Redactor};
+use crate::model::{FileEntry, Manifest, SCHEMA_VERSION, Tool};
+use crate::redact::{Format, Redacted, Redactor};
 use crate::report::{self, View};
 use crate::triage::{self, Triage};
 
@@ -47,44 +48,44 @@ pub(super) struct Made {
 impl Finish<'_> {
     /// Writes the run's metadata into the spool, so that a bundle can be recovered after a crash.
     pub(super) fn header(&self) -> anyhow::Result<()> {
-        let header = self.redactor.record(&self.manifest(crate::model::RunStatus::Recovered))?;
-        self.spool.header(&header)?;
-        Ok(())
-    }
-
-    /// A manifest without ledger and files.
-    fn manifest(&self, status: crate::model::RunStatus) -> Manifest {
-        Manifest {
-            schema_version: SCHEMA_VERSION,
+        let header = SpoolHeader {
             tool: Tool::this(),
-            status,
             profile: self.session.profile.id.clone(),
             parameters: self.session.parameters.clone(),
             namespaces: self.session.namespaces.clone(),
             case: self.case.clone(),
             started: self.started,
-            finished: self.started,
-            clocks: Vec::new(),
-            notes: std::collections::BTreeMap::new(),
-            ledger: Vec::new(),
-            files: Vec::new(),
+            top_dir: self.target.stem.clone(),
+        };
+        self.spool.header(&self.redactor.record(&header)?)?;
+        Ok(())
+    }
+
+    /// The manifest, with the artifacts of the spool but without the files of the run itself.
+    fn manifest(&self, result: RunResult, files: Vec<FileEntry>) -> Manifest {
+        Manifest {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::this(),
+            status: result.status,
+            profile: self.session.profile.id.clone(),
+            parameters: self.session.parameters.clone(),
+            namespaces: self.session.namespaces.clone(),
+            case: self.case.clone(),
+            started: self.started,
+            finished: Utc::now(),
+            clocks: result.clocks,
+            notes: result.notes,
+            ledger: result.ledger,
+            files,
         }
     }
 
     /// Triages, reports and packs.
     pub(super) fn pack(self, result: RunResult, log: &Log) -> anyhow::Result<Made> {
         let redactor = self.redactor;
-        let manifest = Manifest {
-            finished: Utc::now(),
-            clocks: result.clocks,
-            notes: result.notes,
-            ledger: result.ledger,
-            files: self.spool.fit(self.max_size)?,
-            ..self.manifest(result.status)
-        };
-        let mut manifest = redactor.record(&manifest)?.into_inner();
-        let store = SpoolStore::new(&self.spool)?;
-        let triage = triage::run(&store, &manifest)?;
+        let files = self.spool.fit(self.max_size)?;
+        let mut manifest = redactor.record(&self.manifest(result, files))?.into_inner();
+        let triage = triage::run(&SpoolStore::new(&self.spool), &manifest)?;
         let redaction = redactor.report();
         let view = View::new(&triage, &manifest, Some(&redaction));
         let markdown = report::markdown(&view);
@@ -106,25 +107,16 @@ impl Finish<'_> {
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         first.push(document(format::MANIFEST, Format::Json, &pretty(&manifest)?)?);
 
-        let packed = bundle::pack(
-            &self.spool,
-            &PackOptions {
-                top_dir: self.target.stem.clone(),
-                target: self.target.file.clone(),
-                first,
-                mtime: self.started,
-                force: self.force,
-            },
-        )?;
+        let packed = self.write(first)?;
         let leaks = match &packed.path {
-            Some(path) => bundle::audit(path)?,
+            Some(path) => audit::scan(path)?,
             None => Vec::new(),
         };
         let file = match packed.path {
-            Some(path) if !leaks.is_empty() => Some(quarantine(path)?),
+            Some(path) if !leaks.is_empty() => Some(quarantine(&path)?),
             other => other,
         };
-        self.spool.remove();
+        self.spool.remove()?;
         Ok(Made {
             to_stdout: self.target.file.is_none(),
             markdown,
@@ -139,12 +131,26 @@ impl Finish<'_> {
     }
 }
 
+impl Finish<'_> {
+    /// Writes the archive to its file, or to stdout.
+    fn write(&self, first: Vec<(&'static str, Redacted<Vec<u8>>)>) -> anyhow::Result<Packed> {
+        let mut stdout = std::io::stdout().lock();
+        let target = match &self.target.file {
+            Some(path) => bundle::Target::File(path.clone()),
+            None => bundle::Target::Writer(&mut stdout),
+        };
+        let top_dir = self.redactor.text(&self.target.stem);
+        let options = PackOptions { top_dir, target, first, mtime: self.started, force: self.force };
+        Ok(bundle::pack(&self.spool, options)?)
+    }
+}
+
 /// Renames a bundle that must not be sent.
-fn quarantine(path: PathBuf) -> anyhow::Result<PathBuf> {
-    let mut name = path.clone().into_os_string();
+fn quarantine(path: &Path) -> anyhow::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
     name.push(".quarantine");
     let quarantined = PathBuf::from(name);
-    std::fs::rename(&path, &quarantined)?;
+    std::fs::rename(path, &quarantined)?;
     Ok(quarantined)
 }
 

@@ -162,7 +162,7 @@ async fn collect(
     let items = session.items(&limits, &selection).await?;
     refuse_empty(&items, &selection)?;
 
-    let spool = Spool::create(&target.spool_parent, &target.stem)?;
+    let spool = Spool::create(&target.spool_parent)?;
     let cancel = CancellationToken::new();
     let interruption = signals::watch(cancel.clone(), move |text| output.notice(text));
     let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
