@@ -45,24 +45,33 @@ pub(super) struct Question<'a> {
 
 /// All denials, compiled.
 #[derive(Debug, Default)]
-pub(super) struct Access(Vec<[GlobMatcher; 4]>);
+pub(super) struct Access {
+    denials: Vec<Denial>,
+    matchers: Vec<[GlobMatcher; 4]>,
+}
 
 impl Access {
     /// Compiles denials.
     ///
     /// # Errors
     /// When one is not a valid glob.
-    pub(super) fn new(denials: &[Denial]) -> Result<Self, globset::Error> {
+    pub(super) fn new(denials: Vec<Denial>) -> Result<Self, globset::Error> {
         let compile = |denial: &Denial| -> Result<[GlobMatcher; 4], globset::Error> {
             let glob = |text: &str| Ok(Glob::new(text)?.compile_matcher());
             Ok([glob(&denial.verb)?, glob(&denial.group)?, glob(&denial.resource)?, glob(&denial.namespace)?])
         };
-        Ok(Self(denials.iter().map(compile).collect::<Result<_, _>>()?))
+        let matchers = denials.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { denials, matchers })
+    }
+
+    /// What is denied.
+    pub(super) fn denials(&self) -> &[Denial] {
+        &self.denials
     }
 
     /// Whether nothing denies it.
     pub(super) fn allows(&self, question: &Question<'_>) -> bool {
-        !self.0.iter().any(|[verb, group, resource, namespace]| {
+        !self.matchers.iter().any(|[verb, group, resource, namespace]| {
             verb.is_match(question.verb)
                 && group.is_match(question.group)
                 && resource.is_match(question.resource)
@@ -89,7 +98,7 @@ mod tests {
     #[test]
     fn denials_take_rights_away() {
         let denials = [Denial::new("*", "", "secrets"), Denial::new("get", "", "pods/log").in_namespace("kms*")];
-        let access = Access::new(&denials).unwrap();
+        let access = Access::new(denials.to_vec()).unwrap();
         let asks = |verb, resource, namespace| access.allows(&Question { verb, group: "", resource, namespace });
         assert!(!asks("list", "secrets", "a"));
         assert!(!asks("list", "secrets", ""));
@@ -97,6 +106,6 @@ mod tests {
         assert!(asks("get", "pods/log", "other"));
         assert!(asks("get", "pods", "kms-1"));
         assert!(access.allows(&Question { verb: "list", group: "apps", resource: "secrets", namespace: "" }));
-        assert!(Access::new(&[Denial::new("[", "", "x")]).is_err());
+        assert!(Access::new(vec![Denial::new("[", "", "x")]).is_err());
     }
 }

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::fault::{self, FaultKind};
 use super::http::{Format, Query, Response, full, json, no_such_page, plain, with_type};
 use super::path::{Route, Target};
+use super::review::Review;
 use super::server::RequestRecord;
 use super::state::State;
 use super::status::{self, Status};
-use super::{list, logs};
+use super::{exec, list, logs, portforward, proxy, watch};
 
 /// Bytes of a request's body.
 const BODY: usize = 1 << 20;
@@ -193,16 +194,31 @@ async fn object(call: Call, request: Request<Incoming>) -> Result<Response, Stat
     if !call.state.access.permits(target, verb) {
         return Err(Status::forbidden(target, &call.user, verb));
     }
-    if call.state.catalog.kind(&target.group, &target.version, &target.plural).is_none() {
+    if target.group == "authorization.k8s.io"
+        && call.method == Method::POST
+        && let Some(review) = Review::of(&target.plural)
+    {
+        let headers = request.headers().clone();
+        let body = body(request).await?;
+        return review.answer(&call.state, &headers, &body);
+    }
+    let kind = call.state.catalog.kind(&target.group, &target.version, &target.plural);
+    let Some(kind) = kind else { return Ok(no_such_page()) };
+    if target.namespace.is_some() && !kind.namespaced {
         return Ok(no_such_page());
     }
-    if !matches!(call.method, Method::GET | Method::HEAD) {
-        return Err(Status::method_not_allowed());
-    }
-    drop(request);
-    match (target.plural.as_str(), target.subresource.as_deref()) {
-        (_, None | Some("status" | "scale")) => blocking(move || list::objects(&call)).await,
-        ("pods", Some("log")) => logs::stream(call).await,
+    let reads = matches!(call.method, Method::GET | Method::HEAD);
+    let core = target.group.is_empty();
+    let part = (target.plural.as_str(), target.subresource.as_deref());
+    match part {
+        _ if !reads => Err(Status::method_not_allowed()),
+        ("pods", Some("exec")) if core => exec::run(call, request).await,
+        ("pods", Some("portforward")) if core => portforward::run(call, request).await,
+        ("pods", Some("log")) if core => logs::stream(call).await,
+        ("pods", Some("proxy")) if core => proxy::pod(call).await,
+        ("nodes", Some("proxy")) if core => proxy::node(call).await,
+        (_, None) if target.name.is_none() && call.query.is_true("watch") => watch::stream(call).await,
+        (_, None | Some("status")) => blocking(move || list::objects(&call)).await,
         _ => Ok(no_such_page()),
     }
 }

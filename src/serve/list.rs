@@ -14,6 +14,9 @@ use super::select::{Fields, Labels};
 use super::status::Status;
 use super::table;
 
+/// An object: its list and its place in it.
+pub(super) type Found = (Arc<List>, usize);
+
 const META: &str = "meta.k8s.io/v1";
 
 /// Answers a get or a list. Blocks.
@@ -48,7 +51,7 @@ fn get(call: &Call, name: &str) -> Result<Response, Status> {
 ///
 /// # Errors
 /// For selectors that are not valid, and lists that cannot be read.
-pub(super) fn selected(call: &Call) -> Result<(Vec<(Arc<List>, usize)>, i64), Status> {
+pub(super) fn selected(call: &Call) -> Result<(Vec<Found>, i64), Status> {
     let target = &call.target;
     let namespace = target.namespace.as_deref();
     let labels = Labels::parse(call.query.get("labelSelector").unwrap_or(""))?;
@@ -159,6 +162,6 @@ pub(super) fn table(
 }
 
 /// The metadata of an object alone.
-fn partial(value: &Value) -> Value {
+pub(super) fn partial(value: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": META, "metadata": value["metadata"]})
 }

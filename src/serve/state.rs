@@ -11,6 +11,7 @@ use super::clock::{self, Clock};
 use super::discovery::{Catalog, METRICS_GROUP};
 use super::fault::Faults;
 use super::objects::Objects;
+use super::replay::Replay;
 use super::server::{Options, RequestRecord, ServeError};
 use crate::bundle::{Store, format, layout};
 use crate::model::time::Timestamp;
@@ -27,6 +28,7 @@ pub(super) struct State {
     pub(super) catalog: Catalog,
     pub(super) objects: Objects,
     pub(super) clock: Clock,
+    pub(super) replay: Replay,
     pub(super) access: Access,
     pub(super) faults: Faults,
     pub(super) token: Option<String>,
@@ -44,7 +46,8 @@ impl State {
     pub(super) fn new(store: Arc<dyn Store>, options: Options, address: SocketAddr) -> Result<Self, ServeError> {
         let objects = Objects::new(Arc::clone(&store));
         let catalog = Catalog::read(&*store, objects.has_group(METRICS_GROUP));
-        let clock = match options.now.or_else(|| collected(&*store)) {
+        let replay = Replay::read(&*store)?;
+        let clock = match options.now.or(replay.now).or_else(|| collected(&*store)) {
             Some(at) => Clock::Fixed(at),
             None => Clock::Real,
         };
@@ -53,7 +56,8 @@ impl State {
             catalog,
             objects,
             clock,
-            access: Access::new(&options.denials)?,
+            replay,
+            access: Access::new(options.denials)?,
             faults: Faults::new(options.faults)?,
             token: options.token,
             user: options.user,

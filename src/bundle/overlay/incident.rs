@@ -1,14 +1,16 @@
 //! Bases and incidents by name.
 
-use chrono::DateTime;
 use serde::Deserialize;
 
 use super::super::Store;
 use super::{MemStore, Overlay, OverlayError};
 use crate::model::time::Timestamp;
 
-/// Most bytes of `expect.toml` and `fixture.toml`.
+/// Most bytes of an `expect.toml`.
 const DESCRIPTION_MAX: u64 = 64 << 10;
+/// Most bytes of a `replay.json`.
+const REPLAY_MAX: u64 = 16 << 20;
+const REPLAY: &str = "replay.json";
 const BASES: &str = "clusters/";
 const INCIDENTS: &str = "incidents/";
 const EXPECT: &str = "/expect.toml";
@@ -54,15 +56,11 @@ pub struct Expect {
     pub must_not: Vec<String>,
 }
 
-/// What a base says about itself.
+/// The one field of a base's `replay.json` that is needed here.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Base {
-    /// A few words.
-    #[serde(rename = "title")]
-    _title: String,
+struct Recorded {
     /// When the state was so: the "now" of the cluster, RFC 3339.
-    now: String,
+    now: Timestamp,
 }
 
 impl Fixtures {
@@ -127,16 +125,15 @@ impl Fixtures {
         Ok(cluster)
     }
 
-    /// The "now" of a base: when its state was so.
+    /// When a base was recorded: the "now" of its cluster.
     ///
     /// # Errors
-    /// When the base has no `fixture.toml`, or no time in it.
+    /// When the base has no `replay.json`, or no time in it.
     pub fn now(&self, base: &str) -> Result<Timestamp, OverlayError> {
-        let path = format!("{BASES}{base}/fixture.toml");
-        let described: Base =
-            toml::from_str(&text(&*self.store, &path)?).map_err(|e| OverlayError::format(&path, e))?;
-        let at = DateTime::parse_from_rfc3339(&described.now).map_err(|e| OverlayError::format(&path, e))?;
-        Ok(at.to_utc())
+        let path = format!("{BASES}{base}/{REPLAY}");
+        let bytes = self.store.read(&path, REPLAY_MAX)?;
+        let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|e| OverlayError::format(&path, e))?;
+        Ok(recorded.now)
     }
 }
 
@@ -150,7 +147,7 @@ mod tests {
 
     fn fixtures(expect: &str) -> Result<Fixtures, OverlayError> {
         let mut store = MemStore::new();
-        store.insert("clusters/a/fixture.toml", &b"title = \"A\"\nnow = \"2026-11-21T06:32:42Z\"\n"[..]);
+        store.insert("clusters/a/replay.json", &br#"{"now":"2026-11-21T06:32:42Z","exec":[]}"#[..]);
         store.insert("clusters/a/pods.json", &b"{\"items\":[]}"[..]);
         store.insert("incidents/k/bad/expect.toml", expect.as_bytes());
         store.insert("incidents/k/bad/patch.json", &br#"[{"file":"pods.json","append":[1]}]"#[..]);

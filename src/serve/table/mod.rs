@@ -1,6 +1,8 @@
 //! Printer columns: what `kubectl get` shows, computed by the server.
 
+mod builtin;
 mod jsonpath;
+mod pod;
 
 use serde_json::{Value, json};
 
@@ -47,6 +49,9 @@ impl Printer {
     pub(super) fn find(state: &State, group: &str, version: &str, plural: &str) -> Result<Self, Status> {
         if let Some(custom) = Self::custom(state, group, version, plural)? {
             return Ok(custom);
+        }
+        if let Some((columns, cells)) = builtin::find(group, plural) {
+            return Ok(Self { columns, cells: Source::BuiltIn(cells) });
         }
         Ok(Self {
             columns: vec![Column::name(), Column::text("Age", 0)],
@@ -133,6 +138,16 @@ pub(super) fn conditions(group: &str, plural: &str, object: &Value) -> Value {
 /// A text, or an empty one.
 fn text(value: &Value) -> Value {
     value.as_str().unwrap_or("").into()
+}
+
+/// A text, or another one where it is missing or empty.
+fn text_or(value: &Value, other: &str) -> Value {
+    value.as_str().filter(|t| !t.is_empty()).unwrap_or(other).into()
+}
+
+/// A number, 0 where it is missing.
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or(0)
 }
 
 /// Time since a time, or what is printed where it is unknown.
