@@ -3,3 +3,4 @@
 mod architecture;
 mod kubernetes;
 mod demo;
+mod bundle;

@@ -5,7 +5,7 @@ use std::fs::File;
 use sha2::{Digest, Sha256};
 
 use super::journal::Record;
-use super::piece::{Piece, Stored, member};
+use super::piece::{Piece, member};
 use super::trim::Settle;
 use super::{Spool, SpoolError, create_private};
 use crate::bundle::format::{MEMBER, SHARED_MEMBER};

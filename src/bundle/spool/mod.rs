@@ -10,7 +10,10 @@ mod journal;
 mod names;
 mod open;
 mod piece;
+#[cfg(test)]
+mod tests;
 mod trim;
+mod view;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -23,7 +26,8 @@ pub use artifact::SpoolWriter;
 pub(in crate::bundle) use journal::JOURNAL;
 pub use journal::SpoolHeader;
 pub(in crate::bundle) use open::Leftover;
-pub(in crate::bundle) use piece::{Piece, Pieces, Stored, member};
+pub(in crate::bundle) use piece::{Piece, Stored, member};
+pub use view::SpoolStore;
 
 use journal::Record;
 use names::Names;

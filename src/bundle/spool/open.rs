@@ -110,7 +110,7 @@ impl Spool {
         let tail = tail_name(id);
         if let Ok(meta) = std::fs::metadata(self.dir().join(&tail)) {
             let raw = meta.len().min(MEMBER as u64);
-            let piece = Piece { file: tail.clone(), offset: 0, stored: raw, raw, gzip: false };
+            let piece = Piece { file: tail, offset: 0, stored: raw, raw, gzip: false };
             // A full block is in the tail for a moment while it is in the last member, too.
             let twice = raw == MEMBER as u64
                 && pieces.last().is_some_and(|last| match (last.load(self.dir()), piece.load(self.dir())) {

@@ -87,7 +87,7 @@ pub(in crate::bundle) struct Stored {
 impl Stored {
     /// Reads the artifact from its beginning.
     pub(in crate::bundle) fn reader(&self, dir: &Path) -> Pieces {
-        Pieces { dir: dir.to_path_buf(), rest: self.pieces.clone().into_iter(), open: None }
+        Pieces::new(dir, &self.pieces)
     }
 }
 
@@ -100,7 +100,7 @@ pub(in crate::bundle) struct Pieces {
 
 impl Pieces {
     pub(in crate::bundle) fn new(dir: &Path, pieces: &[Piece]) -> Self {
-        Self { dir: dir.to_path_buf(), rest: pieces.to_vec().into_iter(), open: None }
+        Self { dir: dir.to_path_buf(), rest: Vec::from(pieces).into_iter(), open: None }
     }
 }
 

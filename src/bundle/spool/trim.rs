@@ -127,17 +127,26 @@ impl Spool {
             before += if here { 0 } else { piece.raw };
             here
         });
-        let Some(at) = at else {
+        let Some(mut at) = at else {
             return Ok(Trimmed { pieces: Vec::new(), dropped: dropped.wrapping_add(total(pieces)), marker: 0 });
         };
-        let bytes = pieces[at].load(self.dir()).map_err(|e| self.failed(&pieces[at].file, e))?;
+        let load = |at: usize| pieces[at].load(self.dir()).map_err(|e| self.failed(&pieces[at].file, e));
+        let mut bytes = load(at)?;
         let from = usize::try_from(from - before).unwrap_or(usize::MAX).min(bytes.len());
         let hard = usize::try_from(skip - before).unwrap_or(usize::MAX).min(bytes.len());
-        let cut = match memchr::memchr(b'\n', &bytes[from..]) {
-            Some(newline) => from + newline + 1,
-            // One line that is longer than a block: cut between characters.
-            None => hard + bytes[hard..].iter().take(3).take_while(|b| **b & 0xc0 == 0x80).count(),
-        };
+        let mut cut = memchr::memchr(b'\n', &bytes[from..]).map(|newline| from + newline + 1);
+        if cut.is_none() && at + 1 < pieces.len() {
+            // The line may end in the next block.
+            let next = load(at + 1)?;
+            cut = memchr::memchr(b'\n', &next).map(|newline| newline + 1);
+            if cut.is_some() {
+                before += bytes.len() as u64;
+                bytes = next;
+                at += 1;
+            }
+        }
+        // One line that is longer than a block: cut between characters.
+        let cut = cut.unwrap_or_else(|| hard + bytes[hard..].iter().take(3).take_while(|b| **b & 0xc0 == 0x80).count());
         let dropped = dropped.wrapping_add(before + cut as u64);
         let marker =
             if Format::of_path(path) == Format::Text { why.marker(dropped).into_inner() } else { String::new() };
