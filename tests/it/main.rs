@@ -6,4 +6,6 @@ mod engine;
 mod host;
 mod support;
 mod bundle;
+mod kubernetes;
 mod demo;
+mod bundle;

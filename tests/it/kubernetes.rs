@@ -1,0 +1,9 @@
+//! Collecting from a Kubernetes API, over real HTTP and WebSocket.
+
+mod commands;
+mod connection;
+mod fake;
+mod lists;
+mod logs;
+mod recorded;
+mod run;
