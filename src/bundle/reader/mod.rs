@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
-use super::format::{self, FINAL_LEN, INDEX, SHARED_MEMBER};
+use super::format::{self, FINAL_LEN, INDEX, Index, SHARED_MEMBER};
 use super::store::{Entry, Store, StoreError};
 
 pub use members::Source;
@@ -298,12 +298,41 @@ impl ArchiveStore {
                 }
             }
         }
+        for path in self.wrong_data().unwrap_or_else(|error| vec![format!("the rest of the index ({error})")]) {
+            wrong.note(format!("the index is wrong about the members of {path}"));
+        }
         for file in &scan.files {
             if !self.contains(&file.path) {
                 wrong.note(format!("{} is in the archive but not in the index", file.path));
             }
         }
         wrong.0
+    }
+}
+
+impl ArchiveStore {
+    /// Paths for which the index names content members that are no members. Reading does not use these offsets, but
+    /// other readers may.
+    fn wrong_data(&self) -> io::Result<Vec<String>> {
+        let Some(at) = self.index_at()? else { return Ok(Vec::new()) };
+        let index: Index =
+            serde_json::from_slice(&self.index_bytes(at)?).map_err(|_| bad("it is not the JSON that it should be"))?;
+        let is_member = |offset: u64| -> io::Result<bool> {
+            let mut magic = [0; 3];
+            Ok(self.source.read_at(&mut magic, offset)? == 3 && magic == [0x1f, 0x8b, 8])
+        };
+        let mut wrong = Vec::new();
+        for entry in index.entries {
+            let mut last = entry.member;
+            for offset in entry.data {
+                if offset <= last || offset >= at || !is_member(offset)? {
+                    wrong.push(entry.path);
+                    break;
+                }
+                last = offset;
+            }
+        }
+        Ok(wrong)
     }
 }
 

@@ -119,6 +119,9 @@ fn recover_packs_what_a_killed_run_left() {
     assert!(summary.contains("casefile triage") && summary.contains("- open.log\n"), "{summary}");
     let again = casefile(&["recover", "-o", target.to_str().unwrap()], &image);
     assert!(stderr(&again).contains("--force"), "{}", stderr(&again));
+    let inside = image.join("x.tar.gz");
+    let inside = casefile(&["recover", "-o", inside.to_str().unwrap(), "--remove"], &image);
+    assert_eq!((inside.status.code(), image.exists()), (Some(2), true));
     let piped = casefile(&["recover", "-o", "-", "--remove"], &image);
     assert!(piped.stdout == fs::read(&target).unwrap(), "a second recovery differs");
     assert!(!image.exists());

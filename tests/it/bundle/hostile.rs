@@ -84,6 +84,36 @@ fn unsafe_entries_are_reported_and_ignored() {
 }
 
 #[test]
+fn extended_headers_are_understood_and_bounded() {
+    use tar::EntryType;
+    let pax = |text: &str| format!("{} {text}\n", text.len() + 4).into_bytes();
+    let name = pax("path=top/pax.log");
+    let store = Hostile::new().entry("pax", EntryType::XHeader, &name).file("x", b"1").file("top/b", b"2").store();
+    assert_eq!(paths(&store), ["b", "pax.log"]);
+    assert_eq!(read(&store, "pax.log"), b"1");
+    // A name that an extension makes unsafe, and an extension that is too long to be read.
+    let escape = pax("path=top/../../x");
+    let store = Hostile::new().entry("pax", EntryType::XHeader, &escape).file("x", b"1").file("top/b", b"2").store();
+    assert_eq!((paths(&store), store.problems().len()), (vec!["b"], 1));
+    let long = vec![b'a'; 100_000];
+    let store = Hostile::new().entry("l", EntryType::GNULongName, &long).file("x", b"1").file("top/b", b"2").store();
+    assert_eq!(paths(&store), ["b"]);
+    // Sizes that no disk has.
+    for size in [u64::MAX, 1 << 62] {
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..5].copy_from_slice(b"top/x");
+        header.set_size(size);
+        header.set_cksum();
+        let mut tar = Hostile::new().file("top/a", b"1").tar();
+        tar.truncate(1024);
+        tar.extend_from_slice(header.as_bytes());
+        let store = store_of(gzip(&tar));
+        assert_eq!(paths(&store), ["a"], "{size}");
+        assert!(store.problems().iter().any(|p| p.contains("stopped")), "{:?}", store.problems());
+    }
+}
+
+#[test]
 fn the_first_of_two_equal_names_counts() {
     let store = Hostile::new().file("top/a", b"first").file("top/a", b"second").store();
     assert_eq!(read(&store, "a"), b"first");
@@ -224,6 +254,11 @@ fn a_forged_index_is_not_believed() {
         assert!(store.problems().iter().any(|p| p.contains("index is wrong")), "{:?}", store.problems());
         assert!(!store.check_index().is_empty());
     }
+    // Wrong about the members of the content.
+    let mut rows = vec![row("a", 12, 0, 0), row("b", 12, 0, 1024)];
+    rows[1]["data"] = serde_json::json!([5]);
+    let store = store_of(forged(&[tar], &index(rows), None));
+    assert_eq!(store.check_index(), ["the index is wrong about the members of b"]);
     // Names a file that is not there.
     let store = store_of(forged(&[tar], &index(vec![row("a", 12, 0, 0), row("ghost", 12, 0, 0)]), None));
     assert!(store.read("ghost", 10).unwrap_err().to_string().contains("ghost"));

@@ -391,3 +391,23 @@ proptest! {
         prop_assert!(verify(&target, None).unwrap().is_ok());
     }
 }
+
+#[test]
+fn the_archive_fits_into_its_maximum_size() {
+    let temp = tempfile::tempdir().unwrap();
+    let spool = Spool::create(temp.path()).unwrap();
+    for (path, size) in [("a.log", 8 * MIB), ("b.log", 5 * MIB), ("c.log", 200 * KIB), ("d.log", 5000)] {
+        let mut writer = spool.artifact(&redactor().text(path), None).unwrap();
+        writer.write(&redacted(&text(size))).unwrap();
+        writer.finish(None).unwrap();
+    }
+    let max = MIB as u64;
+    let files = spool.fit(max).unwrap();
+    let kept: Vec<&str> = files.iter().filter(|f| f.truncation.is_none()).map(|f| f.path.as_str()).collect();
+    assert_eq!(kept, ["c.log", "d.log"]);
+    let target = temp.path().join("x.tar.gz");
+    let packed = pack(&spool, options(Target::File(target.clone()), first(&spool, |_| {}))).unwrap();
+    assert!(packed.bytes <= max && packed.bytes > max / 2, "{} bytes of {max}", packed.bytes);
+    let report = verify(&target, None).unwrap();
+    assert!(report.is_ok(), "{:?}", report.problems);
+}
