@@ -246,7 +246,7 @@ impl ArchiveStore {
         let full = format!("{top}/{}", entry.path);
         match found {
             Some(Found { path, size, .. }) if path == full && size == entry.size => {
-                Ok(Content { reader: Box::new(walk.members), left: size })
+                Ok(Content { reader: Box::new(walk.members), left: size, check: true })
             }
             _ => Err(bad("another file is there")),
         }
@@ -260,14 +260,14 @@ impl ArchiveStore {
         let file = &scan.files[at];
         if let (Some(offset), Some(cache)) = (file.cached, &scan.cache) {
             let reader = CacheReader { source: Arc::clone(cache), at: offset };
-            return Ok(Content { reader: Box::new(reader), left: file.size });
+            return Ok(Content { reader: Box::new(reader), left: file.size, check: false });
         }
         let io = |source| StoreError::Io { path: format!("{path} in {}", self.shown), source };
         let mut walk = self.walk(file.found.member);
         walk.members.skip(file.found.offset).map_err(io)?;
         match walk.next().map_err(io)? {
             Some(found) if found.path == file.found.path => {
-                Ok(Content { reader: Box::new(walk.members), left: file.size })
+                Ok(Content { reader: Box::new(walk.members), left: file.size, check: false })
             }
             _ => Err(self.malformed("it changed while it was read")),
         }
@@ -369,12 +369,18 @@ impl Store for ArchiveStore {
 struct Content {
     reader: Box<dyn Read + Send>,
     left: u64,
+    /// Whether the byte behind the content is read, too: that lets the decoder check the checksum of a member that ends
+    /// here. An archive that was cut off right here must not lose the file for that.
+    check: bool,
 }
 
 impl Read for Content {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
         if want == 0 {
+            if self.left == 0 && std::mem::take(&mut self.check) {
+                self.reader.read_exact(&mut [0])?;
+            }
             return Ok(0);
         }
         let n = self.reader.read(&mut buf[..want])?;

@@ -337,6 +337,28 @@ fn verify_sees_every_contradiction() {
     assert!(verify(&bundle.archive, None).unwrap().is_ok());
 }
 
+#[test]
+fn a_changed_end_of_a_file_is_found_by_reading_that_file_alone() {
+    let bundle = Bundle::of(&[("a.log", text(MIB + 1000))]);
+    let mut bytes = bundle.bytes();
+    let store = ArchiveStore::from_source(Arc::new(bytes.clone()), "x", Limits::default()).unwrap();
+    assert_eq!(read(&store, "a.log").len(), MIB + 1000);
+    let json: format::Index = serde_json::from_slice(&index_of(&bundle)).unwrap();
+    // The checksum of the member that holds the last 1000 bytes: 8 bytes before the padding's member.
+    let last = *json.entries.iter().find(|e| e.path == "a.log").unwrap().data.last().unwrap() as usize;
+    let padding = last + 10 + bytes[last + 10..].windows(4).position(|w| w == [0x1f, 0x8b, 8, 0]).unwrap();
+    bytes[padding - 8] ^= 1;
+    let store = ArchiveStore::from_source(Arc::new(bytes), "x", Limits::default()).unwrap();
+    let error = store.read("a.log", u64::MAX).unwrap_err().to_string();
+    assert!(error.contains("checksum"), "{error}");
+}
+
+/// The index as any tool can get it.
+fn index_of(bundle: &Bundle) -> Vec<u8> {
+    let name = format!("{TOP}/{}", format::INDEX);
+    run(Command::new("tar").arg("xzOf").arg(&bundle.archive).arg(name)).stdout
+}
+
 fn ledger(item: &str, artifacts: &[&str]) -> casefile::model::LedgerEntry {
     casefile::model::LedgerEntry {
         item: casefile::model::ItemId::new(item),
