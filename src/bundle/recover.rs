@@ -134,6 +134,8 @@ const NOTE: &str = "The run was killed. The ledger has the items that had ended;
 
 fn default_target(dir: &Path, top: &str) -> PathBuf {
     let name = crate::model::BundlePath::portable(&top.replace('/', "-"));
+    // `.` has a parent only by its full name.
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
     dir.parent().unwrap_or(Path::new(".")).join(format!("{name}.tar.gz"))
 }
 

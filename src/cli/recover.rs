@@ -1,9 +1,9 @@
 //! `casefile recover`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Exit;
-use super::output::{Format, Output};
+use super::output::{Format, Output, usage};
 use super::show::{put, size_text};
 use crate::bundle::{RecoverOptions, Target, recover};
 use crate::redact::{CorrelationKey, Redactor};
@@ -28,6 +28,10 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     // What the run collected was redacted by the run; this is for the texts that recovery adds.
     let redactor = Redactor::new(CorrelationKey::random()?)?;
+    let inside = args.output.as_deref().is_some_and(|path| is_inside(path, &args.dir));
+    if args.remove && inside {
+        return Err(usage("--remove would remove the archive, too; write it outside of the directory"));
+    }
     let mut stdout = std::io::stdout().lock();
     let target =
         args.output.map(|path| if path.as_os_str() == "-" { Target::Writer(&mut stdout) } else { Target::File(path) });
@@ -64,4 +68,9 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     }
     // What the run had not reached is missing, and nobody knows what it was.
     Ok(Exit::Incomplete)
+}
+
+fn is_inside(file: &Path, dir: &Path) -> bool {
+    let parent = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    matches!((parent.canonicalize(), dir.canonicalize()), (Ok(parent), Ok(dir)) if parent.starts_with(&dir))
 }

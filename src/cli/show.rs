@@ -132,13 +132,11 @@ fn copy(content: &mut dyn Read, path: &str) -> anyhow::Result<()> {
         if n == 0 {
             return Ok(());
         }
-        if terminal {
-            if first && buffer[..n].contains(&0) {
-                return Err(usage(format!("{path} is binary; redirect standard output to a file to get it")));
-            }
-            put(&printable(buffer[..n].to_vec()))?;
-        } else {
-            put(&buffer[..n])?;
+        if terminal && first && buffer[..n].contains(&0) {
+            return Err(usage(format!("{path} is binary; redirect standard output to a file to get it")));
+        }
+        if !put_more(&printable(buffer[..n].to_vec()))? {
+            return Ok(());
         }
         first = false;
     }
@@ -158,10 +156,15 @@ fn printable(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// Writes to stdout. A reader that has seen enough, such as `head`, is no error.
 pub(super) fn put(bytes: &[u8]) -> anyhow::Result<()> {
+    put_more(bytes).map(|_| ())
+}
+
+/// As [`put`]; says whether the reader wants more.
+fn put_more(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true).context("cannot write to standard output"),
     }
 }
 

@@ -50,7 +50,13 @@ fn human(bundle: &str, report: &VerifyReport) -> String {
     let mut list = |title: &str, problems: &[Problem]| {
         for problem in problems {
             let path = problem.path.as_deref().map(|p| format!("{p}: ")).unwrap_or_default();
-            out.push_str(&format!("{title}: {path}{}\n", problem.text));
+            // Names in a foreign manifest may hold anything; none of it may command the terminal.
+            let line: String = format!("{title}: {path}{}", problem.text)
+                .chars()
+                .map(|c| if c.is_control() { '?' } else { c })
+                .collect();
+            out.push_str(&line);
+            out.push('\n');
         }
     };
     list("damaged", &report.problems);

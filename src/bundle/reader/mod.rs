@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
-use super::format::{self, FINAL_LEN, INDEX, SHARED_MEMBER};
+use super::format::{self, FINAL_LEN, INDEX, Index, SHARED_MEMBER};
 use super::store::{Entry, Store, StoreError};
 
 pub use members::Source;
@@ -246,7 +246,7 @@ impl ArchiveStore {
         let full = format!("{top}/{}", entry.path);
         match found {
             Some(Found { path, size, .. }) if path == full && size == entry.size => {
-                Ok(Content { reader: Box::new(walk.members), left: size })
+                Ok(Content { reader: Box::new(walk.members), left: size, check: true })
             }
             _ => Err(bad("another file is there")),
         }
@@ -260,14 +260,14 @@ impl ArchiveStore {
         let file = &scan.files[at];
         if let (Some(offset), Some(cache)) = (file.cached, &scan.cache) {
             let reader = CacheReader { source: Arc::clone(cache), at: offset };
-            return Ok(Content { reader: Box::new(reader), left: file.size });
+            return Ok(Content { reader: Box::new(reader), left: file.size, check: false });
         }
         let io = |source| StoreError::Io { path: format!("{path} in {}", self.shown), source };
         let mut walk = self.walk(file.found.member);
         walk.members.skip(file.found.offset).map_err(io)?;
         match walk.next().map_err(io)? {
             Some(found) if found.path == file.found.path => {
-                Ok(Content { reader: Box::new(walk.members), left: file.size })
+                Ok(Content { reader: Box::new(walk.members), left: file.size, check: false })
             }
             _ => Err(self.malformed("it changed while it was read")),
         }
@@ -298,12 +298,41 @@ impl ArchiveStore {
                 }
             }
         }
+        for path in self.wrong_data().unwrap_or_else(|error| vec![format!("the rest of the index ({error})")]) {
+            wrong.note(format!("the index is wrong about the members of {path}"));
+        }
         for file in &scan.files {
             if !self.contains(&file.path) {
                 wrong.note(format!("{} is in the archive but not in the index", file.path));
             }
         }
         wrong.0
+    }
+}
+
+impl ArchiveStore {
+    /// Paths for which the index names content members that are no members. Reading does not use these offsets, but
+    /// other readers may.
+    fn wrong_data(&self) -> io::Result<Vec<String>> {
+        let Some(at) = self.index_at()? else { return Ok(Vec::new()) };
+        let index: Index =
+            serde_json::from_slice(&self.index_bytes(at)?).map_err(|_| bad("it is not the JSON that it should be"))?;
+        let is_member = |offset: u64| -> io::Result<bool> {
+            let mut magic = [0; 3];
+            Ok(self.source.read_at(&mut magic, offset)? == 3 && magic == [0x1f, 0x8b, 8])
+        };
+        let mut wrong = Vec::new();
+        for entry in index.entries {
+            let mut last = entry.member;
+            for offset in entry.data {
+                if offset <= last || offset >= at || !is_member(offset)? {
+                    wrong.push(entry.path);
+                    break;
+                }
+                last = offset;
+            }
+        }
+        Ok(wrong)
     }
 }
 
@@ -340,12 +369,18 @@ impl Store for ArchiveStore {
 struct Content {
     reader: Box<dyn Read + Send>,
     left: u64,
+    /// Whether the byte behind the content is read, too: that lets the decoder check the checksum of a member that ends
+    /// here. An archive that was cut off right here must not lose the file for that.
+    check: bool,
 }
 
 impl Read for Content {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let want = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
         if want == 0 {
+            if self.left == 0 && std::mem::take(&mut self.check) {
+                self.reader.read_exact(&mut [0])?;
+            }
             return Ok(0);
         }
         let n = self.reader.read(&mut buf[..want])?;

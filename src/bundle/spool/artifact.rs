@@ -170,8 +170,12 @@ impl SpoolWriter {
         for segment in std::mem::take(&mut self.segments) {
             self.remove(&segment.name)?;
         }
-        if self.tail.take().is_some() {
-            self.remove(&tail_name(self.id))?;
+        self.tail = None;
+        match std::fs::remove_file(self.spool.dir().join(tail_name(self.id))) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(self.spool.failed(&tail_name(self.id), e));
+            }
+            _ => {}
         }
         if self.dropped > 0 {
             self.spool.append(&Record::Dropped { id: self.id, dropped: 0 })?;

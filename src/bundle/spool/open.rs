@@ -9,11 +9,12 @@ use flate2::bufread::GzDecoder;
 
 use super::artifact::tail_name;
 use super::journal::{JOURNAL, Opened, Replay};
-use super::piece::Piece;
+use super::names::Names;
+use super::piece::{Piece, Stored};
 use super::trim::Settle;
 use super::{Spool, SpoolError, SpoolHeader};
 use crate::bundle::format::MEMBER;
-use crate::model::{Kept, LedgerEntry, Truncation};
+use crate::model::{BundlePath, Kept, LedgerEntry, Truncation};
 
 /// A journal larger than this is not one of ours.
 const JOURNAL_MAX: u64 = 1 << 30;
@@ -62,12 +63,14 @@ impl Spool {
             problems.push(format!("{} records of the journal could not be read", replay.damaged));
         }
         let mut closed = BTreeMap::new();
+        let mut names = Names::new();
         for (id, stored) in replay.closed {
-            let sound = stored.pieces.iter().all(|piece| is_there(dir, piece));
-            if sound && crate::model::BundlePath::portable(&stored.entry.path).as_str() == stored.entry.path {
+            // Two files of one name, or an unsafe name, cannot be from a journal of ours.
+            let path = BundlePath::portable(&stored.entry.path);
+            if path.as_str() == stored.entry.path && names.take(&path) == path {
                 closed.insert(id, stored);
             } else {
-                problems.push(format!("{} is damaged and was left out", stored.entry.path));
+                problems.push(format!("{path} has a name that cannot be right and was left out"));
             }
         }
         let next = closed.keys().chain(replay.open.keys()).max().map_or(1, |id| id.saturating_add(1));
@@ -75,6 +78,14 @@ impl Spool {
         if !journal.is_empty() && !journal.ends_with(b"\n") {
             // The half record at the end must not swallow the first one that recovery writes.
             spool.end_line()?;
+        }
+        for stored in spool.stored() {
+            if spool.checksum(&stored.pieces).ok().as_deref() != Some(stored.entry.sha256.as_str()) {
+                problems.push(format!("{} is damaged; what can be read of it was kept", stored.entry.path));
+                if let Err(error) = spool.salvage(stored) {
+                    problems.push(error.to_string());
+                }
+            }
         }
         let mut unfinished = Vec::new();
         for (id, open) in replay.open {
@@ -89,6 +100,23 @@ impl Spool {
     fn end_line(&self) -> Result<(), SpoolError> {
         let mut journal = super::locked(&self.inner.journal);
         self.write(&mut journal, b"\n").map_err(|e| self.failed(JOURNAL, e))
+    }
+
+    /// Keeps the readable blocks of a finished artifact whose files are not what they were: a power failure can lose
+    /// what the journal promises.
+    fn salvage(&self, mut stored: Stored) -> Result<(), SpoolError> {
+        stored.pieces.retain(|piece| piece.load(self.dir()).is_ok());
+        let cut = Truncation { reason: "damaged".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
+        self.settle(Settle {
+            id: stored.id,
+            path: &stored.entry.path,
+            newest: None,
+            pieces: stored.pieces,
+            dropped: 0,
+            truncation: Some(cut),
+            sha256: None,
+        })
+        .map(|_| ())
     }
 
     /// Closes an artifact that was open when the run was killed: all complete members, and the raw bytes behind them.
@@ -121,7 +149,7 @@ impl Spool {
                 pieces.push(piece);
             }
         }
-        let path = super::locked(&self.inner.names).take(&crate::model::BundlePath::portable(&open.path));
+        let path = super::locked(&self.inner.names).take(&BundlePath::portable(&open.path));
         let cut = Truncation { reason: "interrupted".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
         self.settle(Settle {
             id,
@@ -134,12 +162,6 @@ impl Spool {
         })
         .map(|entry| entry.path)
     }
-}
-
-fn is_there(dir: &Path, piece: &Piece) -> bool {
-    let end = piece.offset.checked_add(piece.stored);
-    let len = piece.stored(dir).and_then(|file| file.into_inner().metadata()).map(|meta| meta.len());
-    matches!((end, len), (Some(end), Ok(len)) if end <= len)
 }
 
 /// Finds the complete gzip members of a segment.

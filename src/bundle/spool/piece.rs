@@ -49,7 +49,8 @@ impl Piece {
     pub(in crate::bundle) fn content(&self, dir: &Path) -> io::Result<Box<dyn Read + Send>> {
         let stored = self.stored(dir)?;
         Ok(if self.gzip {
-            Box::new(GzDecoder::new(io::BufReader::with_capacity(64 << 10, stored)).take(self.raw))
+            // One byte more than promised: the decoder checks the member's checksum only when it is read to its end.
+            Box::new(GzDecoder::new(io::BufReader::with_capacity(64 << 10, stored)).take(self.raw.saturating_add(1)))
         } else {
             Box::new(stored)
         })
@@ -112,12 +113,13 @@ impl Read for Pieces {
         loop {
             if let Some((reader, left)) = self.open.as_mut() {
                 let n = reader.read(buf)?;
-                *left = left.saturating_sub(n as u64);
+                let fits = left.checked_sub(n as u64);
+                *left = fits.unwrap_or(0);
+                if fits.is_none() || (n == 0 && *left > 0) {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a block of the spool has a wrong length"));
+                }
                 if n > 0 {
                     return Ok(n);
-                }
-                if *left > 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
             let Some(piece) = self.rest.next() else { return Ok(0) };

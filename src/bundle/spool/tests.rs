@@ -273,6 +273,33 @@ fn a_journal_that_ends_anywhere_gives_a_valid_archive() {
 }
 
 #[test]
+fn a_finished_file_that_the_disk_lost_or_changed_is_salvaged() {
+    let temp = tempfile::tempdir().unwrap();
+    let spool = Spool::create(temp.path()).unwrap();
+    let text = text(3 * MEMBER);
+    for path in ["a.log", "b.log", "c.log"] {
+        let mut writer = spool.artifact(&name(path), None).unwrap();
+        writer.write(&text).unwrap();
+        writer.finish(None).unwrap();
+    }
+    let image = temp.path().join("image");
+    crash(&spool, &image);
+    let segment = image.join("000001.000000.gz");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 1000].fill(0);
+    std::fs::write(&segment, bytes).unwrap();
+    std::fs::remove_file(image.join("000002.000000.gz")).unwrap();
+    let (store, _dir) = recovered(&image);
+    let kept = store.read("a.log", u64::MAX).unwrap();
+    assert_eq!(kept, [&text.get()[..MEMBER], &text.get()[2 * MEMBER..]].concat());
+    assert_eq!(store.read("b.log", u64::MAX).unwrap(), b"");
+    assert_eq!(&store.read("c.log", u64::MAX).unwrap(), text.get());
+    let problems = manifest(store.as_ref()).unwrap().notes["recovered-problems"].to_string();
+    assert!(problems.contains("a.log is damaged") && !problems.contains("c.log"), "{problems}");
+}
+
+#[test]
 fn a_limit_still_holds_after_a_crash() {
     let temp = tempfile::tempdir().unwrap();
     let spool = Spool::create(temp.path()).unwrap();

@@ -115,7 +115,7 @@ impl<'a> Plan<'a> {
                 Content::Pieces(pieces) => {
                     self.jobs.extend(pieces.iter().map(|piece| {
                         if piece.gzip { Job::Copy(piece) } else { Job::Compress(vec![Part::File(piece)]) }
-                    }))
+                    }));
                 }
             }
             entry.data = from..self.jobs.len();
