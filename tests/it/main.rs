@@ -9,3 +9,4 @@ mod bundle;
 mod kubernetes;
 mod demo;
 mod bundle;
+mod serve;
