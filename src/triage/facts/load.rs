@@ -1,0 +1,128 @@
+//! The one pass over a bundle.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::list::{Ending, split};
+use super::logs::LogScanner;
+use super::{At, Facts, LogKey, objects, usage};
+use crate::bundle::{Store, StoreError, layout};
+use crate::model::Manifest;
+use crate::triage::finding::{Evidence, Place};
+use crate::triage::signatures::Signatures;
+use crate::triage::text;
+
+/// Documents that are read as a whole are cut off here.
+const DOCUMENT_MAX: u64 = 64 << 20;
+/// Problems with data that are kept one by one.
+const TROUBLES_MAX: usize = 50;
+
+/// Reads everything that rules need.
+///
+/// # Errors
+/// When the bundle itself cannot be read; a broken file in it is a trouble and no error.
+pub(crate) fn load(
+    store: &dyn Store,
+    manifest: &Manifest,
+    signatures: Option<Arc<Signatures>>,
+) -> Result<Facts, StoreError> {
+    let mut facts = Facts { now: super::super::clock::cluster_now(manifest), ..Facts::default() };
+    let scanner = LogScanner::new(signatures);
+    for entry in store.entries() {
+        let path = entry.path.as_str();
+        let result = if let Some((namespace, pod, container, previous)) = layout::parse_log(path) {
+            let key = LogKey {
+                namespace: namespace.to_owned(),
+                pod: pod.to_owned(),
+                container: container.to_owned(),
+                previous,
+            };
+            scan_log(&mut facts, store, path, &scanner, key)
+        } else if let Some((group, plural, namespace)) = layout::parse_objects(path) {
+            facts.lists.insert((group.clone(), plural.clone(), namespace.clone().unwrap_or_default()));
+            each_object(&mut facts, store, path, &mut |facts, at, object| {
+                objects::add(facts, &group, &plural, namespace.as_deref(), at, object);
+            })
+        } else if path.starts_with("usage/pods/") {
+            each_object(&mut facts, store, path, &mut |facts, at, object| usage::pod_metrics(facts, &at, object))
+        } else if path.starts_with("usage/nodes/") && path.ends_with("/stats-summary.json") {
+            document(&mut facts, store, path, &mut |facts, path, value| usage::node_stats(facts, path, value))
+        } else if path == layout::CLUSTER_VERSION {
+            document(&mut facts, store, path, &mut |facts, _, value| {
+                facts.server_version = super::value::string(value, "/string");
+            })
+        } else {
+            Ok(())
+        };
+        match result {
+            Ok(()) => {}
+            // One damaged file is not the end; a bundle that cannot be read at all was refused when it was opened.
+            Err(error) => trouble(&mut facts, path, Place::Line(1), &error.to_string()),
+        }
+    }
+    order_events(&mut facts);
+    Ok(facts)
+}
+
+fn scan_log(
+    facts: &mut Facts,
+    store: &dyn Store,
+    path: &str,
+    scanner: &LogScanner,
+    key: LogKey,
+) -> Result<(), StoreError> {
+    let reader = store.open(path)?;
+    let log = scanner.scan(path, reader).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    facts.logs.insert(key, log);
+    Ok(())
+}
+
+fn each_object(
+    facts: &mut Facts,
+    store: &dyn Store,
+    path: &str,
+    each: &mut dyn FnMut(&mut Facts, At, &Value),
+) -> Result<(), StoreError> {
+    let reader = store.open(path)?;
+    let shared: Arc<str> = Arc::from(path);
+    let ending = split(reader, &mut |place, bytes| match bytes.map(serde_json::from_slice::<Value>) {
+        Some(Ok(object)) => each(facts, At { path: Arc::clone(&shared), place }, &object),
+        Some(Err(error)) => trouble(facts, path, place, &format!("this object cannot be decoded: {error}")),
+        None => trouble(facts, path, place, "this object is too large to be decoded"),
+    })
+    .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    if ending == Ending::CutOff {
+        trouble(facts, path, Place::Line(1), "the list ends in the middle");
+    }
+    Ok(())
+}
+
+fn document(
+    facts: &mut Facts,
+    store: &dyn Store,
+    path: &str,
+    use_it: &mut dyn FnMut(&mut Facts, &Arc<str>, &Value),
+) -> Result<(), StoreError> {
+    match serde_json::from_slice(&store.read(path, DOCUMENT_MAX)?) {
+        Ok(value) => use_it(facts, &Arc::from(path), &value),
+        Err(error) => trouble(facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}")),
+    }
+    Ok(())
+}
+
+fn trouble(facts: &mut Facts, path: &str, place: Place, reason: &str) {
+    if facts.troubles.len() < TROUBLES_MAX {
+        facts.troubles.push(Evidence { path: path.to_owned(), place, excerpt: text::line(reason, text::EXCERPT) });
+    }
+}
+
+/// Sorts events by time and indexes them by subject.
+fn order_events(facts: &mut Facts) {
+    facts.events.sort_by(|a, b| {
+        (a.last, a.first, &a.subject, &a.reason, &a.message).cmp(&(b.last, b.first, &b.subject, &b.reason, &b.message))
+    });
+    for (i, event) in facts.events.iter().enumerate() {
+        facts.events_of.entry(event.subject.clone()).or_default().push(i);
+    }
+}

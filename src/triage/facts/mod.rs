@@ -1,0 +1,377 @@
+//! Facts: what the rules are written against, taken out of a bundle in one pass.
+//!
+//! Only what a rule needs is kept, so memory grows with the number of objects and not with their size. Every fact knows
+//! where in the bundle it stands.
+
+mod list;
+mod load;
+mod logs;
+mod objects;
+mod usage;
+pub(crate) mod value;
+mod workload_types;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub(crate) use load::load;
+pub(crate) use logs::{Hit, LogFacts, LogKey};
+pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
+
+use super::finding::{Evidence, Place, Subject};
+use super::text;
+use crate::model::time::Timestamp;
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+
+/// Where an object stands in the bundle.
+#[derive(Debug, Clone)]
+pub(crate) struct At {
+    pub(crate) path: Arc<str>,
+    pub(crate) place: Place,
+}
+
+impl At {
+    /// Evidence from this object; the excerpt is made printable and short.
+    pub(crate) fn evidence(&self, excerpt: &str) -> Evidence {
+        Evidence { path: self.path.to_string(), place: self.place.clone(), excerpt: text::line(excerpt, text::EXCERPT) }
+    }
+
+    /// Evidence from inside of this object: `pointer` begins at the object.
+    pub(crate) fn evidence_at(&self, pointer: &str, excerpt: &str) -> Evidence {
+        let place = match &self.place {
+            Place::Pointer(object) => Place::Pointer(format!("{object}{pointer}")),
+            line @ Place::Line(_) => line.clone(),
+        };
+        Evidence { path: self.path.to_string(), place, excerpt: text::line(excerpt, text::EXCERPT) }
+    }
+}
+
+/// Everything that the rules may look at.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// The end of the run in the time of the cluster.
+    pub(crate) now: Timestamp,
+    pub(crate) pods: BTreeMap<Key, Pod>,
+    pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) events: Vec<Event>,
+    /// Indices into `events`, by what they are about.
+    pub(crate) events_of: BTreeMap<Subject, Vec<usize>>,
+    pub(crate) workloads: BTreeMap<Subject, Workload>,
+    pub(crate) jobs: BTreeMap<Key, Job>,
+    pub(crate) cron_jobs: BTreeMap<Key, CronJob>,
+    pub(crate) claims: BTreeMap<Key, Claim>,
+    pub(crate) volumes: BTreeMap<String, Volume>,
+    pub(crate) storage_classes: BTreeMap<String, (At, bool)>,
+    pub(crate) services: BTreeMap<Key, Service>,
+    /// Ready and not ready addresses of each service, from endpoint slices or endpoints.
+    pub(crate) endpoints: BTreeMap<Key, (usize, usize)>,
+    pub(crate) quotas: BTreeMap<Key, Quota>,
+    pub(crate) secrets: BTreeMap<Key, Secret>,
+    pub(crate) ingresses: BTreeMap<Key, Ingress>,
+    pub(crate) ingress_classes: BTreeSet<String>,
+    pub(crate) webhooks: Vec<Webhook>,
+    /// Every other object that has conditions, and HPAs, budgets and API services.
+    pub(crate) others: BTreeMap<Subject, Conditioned>,
+    /// Objects other than pods whose deletion was asked for.
+    pub(crate) deleting: Vec<Deleting>,
+    pub(crate) logs: BTreeMap<LogKey, LogFacts>,
+    /// Memory of a container now, in bytes.
+    pub(crate) usage: BTreeMap<(Key, String), Usage>,
+    /// Bytes of a claim: used and capacity.
+    pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
+    /// Lists that are in the bundle: API group, plural, namespace (empty for cluster scope).
+    pub(crate) lists: BTreeSet<(String, String, String)>,
+    /// What could not be read, with the reason.
+    pub(crate) troubles: Vec<Evidence>,
+    pub(crate) server_version: String,
+}
+
+impl Facts {
+    /// Whether objects of this kind were listed in the namespace, so that a missing name means a missing object.
+    pub(crate) fn listed(&self, group: &str, plural: &str, namespace: &str) -> bool {
+        self.lists.contains(&(group.to_owned(), plural.to_owned(), namespace.to_owned()))
+    }
+
+    /// The events about a subject, oldest first.
+    pub(crate) fn events_about(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = &Event> {
+        self.events_of.get(subject).into_iter().flatten().filter_map(|i| self.events.get(*i))
+    }
+
+    /// The newest event about a subject with one of these reasons.
+    pub(crate) fn newest(&self, subject: &Subject, reasons: &[&str]) -> Option<&Event> {
+        self.events_about(subject).rev().find(|e| reasons.contains(&e.reason.as_str()))
+    }
+
+    /// The log that shows how the container's last instance ended.
+    pub(crate) fn last_log(&self, pod: &Pod, container: &Container) -> Option<&LogFacts> {
+        let key = |previous| LogKey {
+            namespace: pod.key.0.clone(),
+            pod: pod.key.1.clone(),
+            container: container.name.clone(),
+            previous,
+        };
+        let current = self.logs.get(&key(false)).filter(|l| l.has_text());
+        let previous = self.logs.get(&key(true)).filter(|l| l.has_text());
+        if matches!(container.state, State::Running { .. }) {
+            return previous;
+        }
+        // While a container waits for its restart, both are logs of an instance that ended.
+        [previous, current].into_iter().flatten().find(|l| l.has_error()).or(current).or(previous)
+    }
+}
+
+/// A pod.
+#[derive(Debug, Clone)]
+pub(crate) struct Pod {
+    pub(crate) key: Key,
+    pub(crate) at: At,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) deleting: Option<Timestamp>,
+    pub(crate) grace: i64,
+    pub(crate) finalizers: Vec<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Kind and name of the controller.
+    pub(crate) owner: Option<(String, String)>,
+    pub(crate) node: String,
+    pub(crate) phase: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) claims: Vec<String>,
+    pub(crate) secrets: BTreeSet<String>,
+    pub(crate) gated: bool,
+}
+
+impl Pod {
+    /// The pod as a finding names it.
+    pub(crate) fn subject(&self) -> Subject {
+        Subject::new("pod", &self.key.0, &self.key.1)
+    }
+
+    /// The condition of this type.
+    pub(crate) fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == kind)
+    }
+
+    /// Whether its condition `Ready` is true.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(|c| c.status == "True")
+    }
+
+    /// Whether it ran to its end, well or not.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Failed")
+    }
+}
+
+/// What a container of a pod is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Runs to its end before the others start.
+    Init,
+    /// An init container that keeps running, or an ordinary one.
+    App,
+    /// Added by hand for debugging; its end is nobody's problem.
+    Ephemeral,
+}
+
+/// A container of a pod.
+#[derive(Debug, Clone)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) image: String,
+    pub(crate) ready: bool,
+    pub(crate) restarts: i64,
+    pub(crate) state: State,
+    pub(crate) last: Option<Terminated>,
+    pub(crate) limits: BTreeMap<String, String>,
+    pub(crate) requests: BTreeMap<String, String>,
+    /// Pointer of its status inside of the pod.
+    pub(crate) pointer: String,
+}
+
+impl Container {
+    /// How its latest instance ended, if one did.
+    pub(crate) fn ended(&self) -> Option<&Terminated> {
+        match &self.state {
+            State::Terminated(ended) => Some(ended),
+            _ => self.last.as_ref(),
+        }
+    }
+}
+
+/// What a container does now.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    Waiting { reason: String, message: String },
+    Running { since: Option<Timestamp> },
+    Terminated(Terminated),
+    Unknown,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Terminated {
+    pub(crate) exit: i64,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) finished: Option<Timestamp>,
+}
+
+/// A condition of any object.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl Condition {
+    /// `Ready=False (KubeletNotReady): container runtime is down`.
+    pub(crate) fn show(&self) -> String {
+        let mut out = format!("{}={}", self.kind, self.status);
+        if !self.reason.is_empty() {
+            out.push_str(&format!(" ({})", self.reason));
+        }
+        if !self.message.is_empty() {
+            out.push_str(&format!(": {}", self.message));
+        }
+        out
+    }
+}
+
+/// A node.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) at: At,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) cordoned: bool,
+    pub(crate) kubelet: String,
+}
+
+/// An event, with its series folded.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) at: At,
+    pub(crate) subject: Subject,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) warning: bool,
+    pub(crate) count: u64,
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Option<Timestamp>,
+    /// `spec.containers{name}` where it is about one container.
+    pub(crate) field: String,
+}
+
+impl Event {
+    /// Evidence from the event itself.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let count = if self.count > 1 { format!(" (x{})", self.count) } else { String::new() };
+        self.at.evidence(&format!("{}{count}: {}", self.reason, self.message))
+    }
+
+    /// The container that it is about, where it names one.
+    pub(crate) fn container(&self) -> Option<&str> {
+        let (_, name) = self.field.split_once('{')?;
+        name.strip_suffix('}')
+    }
+}
+
+/// A service.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub(crate) at: At,
+    pub(crate) kind: String,
+    pub(crate) selector: BTreeMap<String, String>,
+}
+
+/// A resource quota.
+#[derive(Debug, Clone)]
+pub(crate) struct Quota {
+    pub(crate) at: At,
+    pub(crate) hard: BTreeMap<String, String>,
+    pub(crate) used: BTreeMap<String, String>,
+}
+
+/// A Secret: what redaction leaves of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret {
+    pub(crate) at: At,
+    pub(crate) certificates: Vec<Certificate>,
+}
+
+/// A certificate in a Secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Certificate {
+    pub(crate) key: String,
+    pub(crate) subject: String,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) not_after: Option<Timestamp>,
+}
+
+/// An Ingress.
+#[derive(Debug, Clone)]
+pub(crate) struct Ingress {
+    pub(crate) at: At,
+    pub(crate) class: String,
+    pub(crate) services: BTreeSet<String>,
+    pub(crate) secrets: BTreeSet<String>,
+}
+
+/// One webhook of an admission configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Webhook {
+    pub(crate) at: At,
+    pub(crate) kind: String,
+    pub(crate) configuration: String,
+    pub(crate) name: String,
+    pub(crate) service: Key,
+    pub(crate) blocks: bool,
+}
+
+/// An object that is known by its conditions only.
+#[derive(Debug, Clone)]
+pub(crate) struct Conditioned {
+    pub(crate) at: At,
+    pub(crate) kind: String,
+    pub(crate) group: String,
+    pub(crate) key: Key,
+    pub(crate) conditions: Vec<Condition>,
+    /// Kind and name of what an HPA scales.
+    pub(crate) target: (String, String),
+    /// Selector of a budget.
+    pub(crate) selector: BTreeMap<String, String>,
+}
+
+/// An object whose deletion does not end.
+#[derive(Debug, Clone)]
+pub(crate) struct Deleting {
+    pub(crate) at: At,
+    pub(crate) kind: String,
+    pub(crate) key: Key,
+    pub(crate) since: Timestamp,
+    pub(crate) finalizers: Vec<String>,
+}
+
+/// What a container uses now.
+#[derive(Debug, Clone)]
+pub(crate) struct Usage {
+    pub(crate) at: At,
+    pub(crate) memory: Option<u64>,
+}
+
+/// How full a volume is, in bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct VolumeUsage {
+    pub(crate) at: At,
+    pub(crate) used: u64,
+    pub(crate) capacity: u64,
+}

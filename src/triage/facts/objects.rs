@@ -1,0 +1,393 @@
+//! From one decoded object to its facts.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
+use super::{
+    At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key,
+    Node, Pod, Quota, Role, Secret, Service, State, Terminated, Volume, Webhook, Workload,
+};
+use crate::triage::finding::Subject;
+
+/// Adds what the rules need of one object; `group` and `plural` say what it is.
+pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Option<&str>, at: At, object: &Value) {
+    let mut key = (string(object, "/metadata/namespace"), string(object, "/metadata/name"));
+    if key.0.is_empty() {
+        key.0 = namespace.unwrap_or_default().to_owned();
+    }
+    if !matches!((group, plural), ("", "pods" | "events") | ("events.k8s.io", _)) {
+        note_deletion(facts, plural, &key, &at, object);
+    }
+    match (group, plural) {
+        ("", "pods") => {
+            facts.pods.insert(key.clone(), pod(key, at, object));
+        }
+        ("" | "events.k8s.io", "events") => facts.events.push(event(&key.0, at, object)),
+        ("", "nodes") => {
+            let node = Node {
+                at,
+                conditions: conditions(object),
+                cordoned: yes(object, "/spec/unschedulable"),
+                kubelet: string(object, "/status/nodeInfo/kubeletVersion"),
+            };
+            facts.nodes.insert(key.1, node);
+        }
+        ("apps", "deployments" | "statefulsets" | "daemonsets" | "replicasets") => {
+            let workload = workload(plural, key, at, object);
+            facts.workloads.insert(Subject::new(&workload.kind, &workload.key.0, &workload.key.1), workload);
+        }
+        ("batch", "jobs") => {
+            let job = Job {
+                at,
+                conditions: conditions(object),
+                failed: int(object, "/status/failed").unwrap_or_default(),
+                suspended: yes(object, "/spec/suspend"),
+                created: time(object, "/metadata/creationTimestamp"),
+                owner: owner(object),
+            };
+            facts.jobs.insert(key, job);
+        }
+        ("batch", "cronjobs") => {
+            let job = CronJob {
+                at,
+                suspended: yes(object, "/spec/suspend"),
+                schedule: string(object, "/spec/schedule"),
+                last_schedule: time(object, "/status/lastScheduleTime"),
+                last_success: time(object, "/status/lastSuccessfulTime"),
+            };
+            facts.cron_jobs.insert(key, job);
+        }
+        ("", "persistentvolumeclaims") => {
+            let claim = Claim {
+                at,
+                phase: string(object, "/status/phase"),
+                class: object.pointer("/spec/storageClassName").and_then(Value::as_str).map(str::to_owned),
+                volume: string(object, "/spec/volumeName"),
+                request: string(object, "/spec/resources/requests/storage"),
+            };
+            facts.claims.insert(key, claim);
+        }
+        ("", "persistentvolumes") => {
+            let volume = Volume {
+                at,
+                phase: string(object, "/status/phase"),
+                message: string(object, "/status/message"),
+                claim: (string(object, "/spec/claimRef/namespace"), string(object, "/spec/claimRef/name")),
+            };
+            facts.volumes.insert(key.1, volume);
+        }
+        ("storage.k8s.io", "storageclasses") => {
+            let default = text(object, "/metadata/annotations/storageclass.kubernetes.io~1is-default-class") == "true";
+            facts.storage_classes.insert(key.1, (at, default));
+        }
+        ("", "services") => {
+            let service = Service { at, kind: string(object, "/spec/type"), selector: map(object, "/spec/selector") };
+            facts.services.insert(key, service);
+        }
+        ("discovery.k8s.io", "endpointslices") => slice(facts, &key, object),
+        ("", "endpoints") => endpoints(facts, &key, object),
+        ("", "resourcequotas") => {
+            let quota = Quota { at, hard: map(object, "/status/hard"), used: map(object, "/status/used") };
+            facts.quotas.insert(key, quota);
+        }
+        ("", "secrets") => {
+            facts.secrets.insert(key, Secret { at, certificates: certificates(object) });
+        }
+        ("networking.k8s.io", "ingresses") => {
+            facts.ingresses.insert(key, ingress(at, object));
+        }
+        ("networking.k8s.io", "ingressclasses") => {
+            facts.ingress_classes.insert(key.1);
+        }
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
+            webhooks(facts, plural, &key.1, &at, object);
+        }
+        ("coordination.k8s.io", _) => {}
+        _ => other(facts, group, plural, key, at, object),
+    }
+}
+
+/// The conditions of an object's status.
+pub(super) fn conditions(object: &Value) -> Vec<Condition> {
+    list(object, "/status/conditions")
+        .iter()
+        .map(|c| Condition {
+            kind: string(c, "/type"),
+            status: string(c, "/status"),
+            reason: string(c, "/reason"),
+            message: string(c, "/message"),
+            since: time(c, "/lastTransitionTime"),
+        })
+        .collect()
+}
+
+/// Kind and name of the controlling owner, or of the first owner.
+fn owner(object: &Value) -> Option<(String, String)> {
+    let owners = list(object, "/metadata/ownerReferences");
+    let owner = owners.iter().find(|o| yes(o, "/controller")).or_else(|| owners.first())?;
+    Some((string(owner, "/kind"), string(owner, "/name")))
+}
+
+fn pod(key: Key, at: At, object: &Value) -> Pod {
+    let mut containers = Vec::new();
+    for (spec, status, role) in [
+        ("initContainers", "initContainerStatuses", Role::Init),
+        ("containers", "containerStatuses", Role::App),
+        ("ephemeralContainers", "ephemeralContainerStatuses", Role::Ephemeral),
+    ] {
+        let statuses = list(object, &format!("/status/{status}"));
+        for spec in list(object, &format!("/spec/{spec}")) {
+            let name = text(spec, "/name");
+            let found = statuses.iter().position(|s| text(s, "/name") == name);
+            let pointer = found.map_or_else(String::new, |i| format!("/status/{status}/{i}"));
+            let role = if text(spec, "/restartPolicy") == "Always" && role == Role::Init { Role::App } else { role };
+            containers.push(container(spec, found.map(|i| &statuses[i]), role, pointer));
+        }
+    }
+    let mut secrets = BTreeSet::new();
+    let mut claims = Vec::new();
+    for volume in list(object, "/spec/volumes") {
+        let claim = text(volume, "/persistentVolumeClaim/claimName");
+        if !claim.is_empty() {
+            claims.push(claim.to_owned());
+        } else if volume.get("ephemeral").is_some() {
+            claims.push(format!("{}-{}", key.1, text(volume, "/name")));
+        }
+        secrets.insert(string(volume, "/secret/secretName"));
+        for source in list(volume, "/projected/sources") {
+            secrets.insert(string(source, "/secret/name"));
+        }
+    }
+    secrets.remove("");
+    Pod {
+        at,
+        created: time(object, "/metadata/creationTimestamp"),
+        deleting: time(object, "/metadata/deletionTimestamp"),
+        grace: int(object, "/metadata/deletionGracePeriodSeconds").unwrap_or(30),
+        finalizers: strings(object, "/metadata/finalizers"),
+        labels: map(object, "/metadata/labels"),
+        owner: owner(object),
+        node: string(object, "/spec/nodeName"),
+        phase: string(object, "/status/phase"),
+        reason: string(object, "/status/reason"),
+        message: string(object, "/status/message"),
+        conditions: conditions(object),
+        containers,
+        claims,
+        secrets,
+        gated: !list(object, "/spec/schedulingGates").is_empty(),
+        key,
+    }
+}
+
+fn container(spec: &Value, status: Option<&Value>, role: Role, pointer: String) -> Container {
+    let empty = Value::Null;
+    let status = status.unwrap_or(&empty);
+    let state = status.pointer("/state").unwrap_or(&empty);
+    let state = if let Some(waiting) = state.get("waiting") {
+        State::Waiting { reason: string(waiting, "/reason"), message: string(waiting, "/message") }
+    } else if let Some(running) = state.get("running") {
+        State::Running { since: time(running, "/startedAt") }
+    } else if let Some(ended) = state.get("terminated") {
+        State::Terminated(terminated(ended))
+    } else {
+        State::Unknown
+    };
+    Container {
+        name: string(spec, "/name"),
+        role,
+        image: string(spec, "/image"),
+        ready: yes(status, "/ready"),
+        restarts: int(status, "/restartCount").unwrap_or_default(),
+        state,
+        last: status.pointer("/lastState/terminated").map(terminated),
+        limits: map(spec, "/resources/limits"),
+        requests: map(spec, "/resources/requests"),
+        pointer,
+    }
+}
+
+fn terminated(value: &Value) -> Terminated {
+    let signal = int(value, "/signal").unwrap_or_default();
+    let exit = int(value, "/exitCode").unwrap_or_default();
+    Terminated {
+        exit: if exit == 0 && signal > 0 { 128 + signal } else { exit },
+        reason: string(value, "/reason"),
+        message: string(value, "/message"),
+        started: time(value, "/startedAt"),
+        finished: time(value, "/finishedAt"),
+    }
+}
+
+fn event(namespace: &str, at: At, object: &Value) -> Event {
+    let about = object.get("involvedObject").or_else(|| object.get("regarding")).unwrap_or(&Value::Null);
+    let of = |a: &str, b: &str| time(object, a).or_else(|| time(object, b));
+    let moment = time(object, "/eventTime").or_else(|| time(object, "/metadata/creationTimestamp"));
+    let mut about_namespace = text(about, "/namespace");
+    if about_namespace.is_empty() && !matches!(text(about, "/kind"), "Node" | "PersistentVolume" | "Namespace") {
+        about_namespace = namespace;
+    }
+    let count = ["/series/count", "/count", "/deprecatedCount"].iter().filter_map(|p| int(object, p)).max();
+    let message = text(object, "/message");
+    Event {
+        at,
+        subject: Subject::new(text(about, "/kind"), about_namespace, text(about, "/name")),
+        reason: string(object, "/reason"),
+        message: if message.is_empty() { string(object, "/note") } else { message.to_owned() },
+        warning: text(object, "/type") == "Warning",
+        count: count.and_then(|n| u64::try_from(n).ok()).unwrap_or(1).max(1),
+        first: of("/firstTimestamp", "/deprecatedFirstTimestamp").or(moment),
+        last: time(object, "/series/lastObservedTime")
+            .or_else(|| of("/lastTimestamp", "/deprecatedLastTimestamp"))
+            .or(moment),
+        field: string(about, "/fieldPath"),
+    }
+}
+
+fn workload(plural: &str, key: Key, at: At, object: &Value) -> Workload {
+    let (kind, desired, ready) = match plural {
+        "daemonsets" => ("DaemonSet", "/status/desiredNumberScheduled", "/status/numberReady"),
+        "deployments" => ("Deployment", "/spec/replicas", "/status/readyReplicas"),
+        "statefulsets" => ("StatefulSet", "/spec/replicas", "/status/readyReplicas"),
+        _ => ("ReplicaSet", "/spec/replicas", "/status/readyReplicas"),
+    };
+    Workload {
+        at,
+        kind: kind.to_owned(),
+        key,
+        created: time(object, "/metadata/creationTimestamp"),
+        // The API server always writes the default of 1; a daemon set without a status wants nothing yet.
+        desired: int(object, desired).unwrap_or(i64::from(plural != "daemonsets")),
+        ready: int(object, ready).unwrap_or_default(),
+        conditions: conditions(object),
+        owner: owner(object),
+        service: string(object, "/spec/serviceName"),
+        selector: map(object, "/spec/selector/matchLabels"),
+    }
+}
+
+fn slice(facts: &mut Facts, key: &Key, object: &Value) {
+    let service = text(object, "/metadata/labels/kubernetes.io~1service-name");
+    if service.is_empty() {
+        return;
+    }
+    let counts = facts.endpoints.entry((key.0.clone(), service.to_owned())).or_default();
+    for endpoint in list(object, "/endpoints") {
+        // A missing condition means ready, by the definition of the API.
+        let ready = endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
+        if ready { counts.0 += 1 } else { counts.1 += 1 }
+    }
+}
+
+fn endpoints(facts: &mut Facts, key: &Key, object: &Value) {
+    if facts.listed("discovery.k8s.io", "endpointslices", &key.0) {
+        return;
+    }
+    let counts = facts.endpoints.entry(key.clone()).or_default();
+    for subset in list(object, "/subsets") {
+        counts.0 += list(subset, "/addresses").len();
+        counts.1 += list(subset, "/notReadyAddresses").len();
+    }
+}
+
+/// Certificates as redaction describes them in an annotation: one entry a key of the Secret.
+fn certificates(object: &Value) -> Vec<Certificate> {
+    let text = text(object, "/metadata/annotations/casefile~1secret-data");
+    let Ok(Value::Object(keys)) = serde_json::from_str(text) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (key, described) in keys {
+        for certificate in list(&described, "/certificates") {
+            found.push(Certificate {
+                key: key.clone(),
+                subject: string(certificate, "/subject"),
+                not_before: time(certificate, "/notBefore"),
+                not_after: time(certificate, "/notAfter"),
+            });
+        }
+    }
+    found
+}
+
+fn ingress(at: At, object: &Value) -> Ingress {
+    let mut services = BTreeSet::from([string(object, "/spec/defaultBackend/service/name")]);
+    for rule in list(object, "/spec/rules") {
+        for path in list(rule, "/http/paths") {
+            services.insert(string(path, "/backend/service/name"));
+        }
+    }
+    services.remove("");
+    let secrets =
+        list(object, "/spec/tls").iter().map(|t| string(t, "/secretName")).filter(|s| !s.is_empty()).collect();
+    Ingress { at, class: string(object, "/spec/ingressClassName"), services, secrets }
+}
+
+fn webhooks(facts: &mut Facts, plural: &str, configuration: &str, at: &At, object: &Value) {
+    for (i, hook) in list(object, "/webhooks").iter().enumerate() {
+        let service = (string(hook, "/clientConfig/service/namespace"), string(hook, "/clientConfig/service/name"));
+        if service.1.is_empty() {
+            continue;
+        }
+        let place = match &at.place {
+            crate::triage::Place::Pointer(p) => crate::triage::Place::Pointer(format!("{p}/webhooks/{i}")),
+            line @ crate::triage::Place::Line(_) => line.clone(),
+        };
+        let kind = if plural.starts_with("mutating") { "Mutating" } else { "Validating" };
+        facts.webhooks.push(Webhook {
+            at: At { path: at.path.clone(), place },
+            kind: format!("{kind}WebhookConfiguration"),
+            configuration: configuration.to_owned(),
+            name: string(hook, "/name"),
+            service,
+            blocks: text(hook, "/failurePolicy") != "Ignore",
+        });
+    }
+}
+
+fn other(facts: &mut Facts, group: &str, plural: &str, key: Key, at: At, object: &Value) {
+    let conditions = conditions(object);
+    if conditions.is_empty() && plural != "poddisruptionbudgets" {
+        return;
+    }
+    let kind = match text(object, "/kind") {
+        "" => kind_of(plural),
+        kind => kind.to_owned(),
+    };
+    let entry = Conditioned {
+        at,
+        group: group.to_owned(),
+        conditions,
+        target: (string(object, "/spec/scaleTargetRef/kind"), string(object, "/spec/scaleTargetRef/name")),
+        selector: map(object, "/spec/selector/matchLabels"),
+        kind,
+        key,
+    };
+    facts.others.insert(Subject::new(&entry.kind, &entry.key.0, &entry.key.1), entry);
+}
+
+/// A kind for a plural, where the list does not say it.
+fn kind_of(plural: &str) -> String {
+    match plural {
+        "horizontalpodautoscalers" => "HorizontalPodAutoscaler".to_owned(),
+        "poddisruptionbudgets" => "PodDisruptionBudget".to_owned(),
+        "apiservices" => "APIService".to_owned(),
+        "customresourcedefinitions" => "CustomResourceDefinition".to_owned(),
+        "namespaces" => "Namespace".to_owned(),
+        "networkpolicies" => "NetworkPolicy".to_owned(),
+        other => other.strip_suffix('s').unwrap_or(other).to_owned(),
+    }
+}
+
+fn note_deletion(facts: &mut Facts, plural: &str, key: &Key, at: &At, object: &Value) {
+    let Some(since) = parse_time(text(object, "/metadata/deletionTimestamp")) else { return };
+    let mut finalizers = strings(object, "/metadata/finalizers");
+    if plural == "namespaces" {
+        finalizers.extend(strings(object, "/spec/finalizers"));
+    }
+    let kind = match text(object, "/kind") {
+        "" => kind_of(plural),
+        kind => kind.to_owned(),
+    };
+    facts.deleting.push(Deleting { at: at.clone(), kind, key: key.clone(), since, finalizers });
+}

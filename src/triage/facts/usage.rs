@@ -1,0 +1,36 @@
+//! What containers and volumes use: `metrics.k8s.io` and the kubelet's `stats/summary`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::value::{list, string, text};
+use super::{At, Facts, Usage, VolumeUsage};
+use crate::triage::finding::Place;
+use crate::triage::quantity;
+
+/// Adds one `PodMetrics`.
+pub(super) fn pod_metrics(facts: &mut Facts, at: &At, object: &Value) {
+    let key = (string(object, "/metadata/namespace"), string(object, "/metadata/name"));
+    for container in list(object, "/containers") {
+        let usage = Usage { at: at.clone(), memory: quantity::bytes(text(container, "/usage/memory")) };
+        facts.usage.insert((key.clone(), string(container, "/name")), usage);
+    }
+}
+
+/// Adds the volumes of one `stats/summary`.
+pub(super) fn node_stats(facts: &mut Facts, path: &Arc<str>, summary: &Value) {
+    for (i, pod) in list(summary, "/pods").iter().enumerate() {
+        for (j, volume) in list(pod, "/volume").iter().enumerate() {
+            let claim = (string(volume, "/pvcRef/namespace"), string(volume, "/pvcRef/name"));
+            let number = |p: &str| volume.pointer(p).and_then(Value::as_u64);
+            let (Some(used), Some(capacity)) = (number("/usedBytes"), number("/capacityBytes")) else { continue };
+            // A file system keeps a reserve, so that what is available says more than what is used.
+            let used = number("/availableBytes").map_or(used, |free| capacity.saturating_sub(free));
+            if !claim.1.is_empty() && capacity > 0 {
+                let at = At { path: Arc::clone(path), place: Place::Pointer(format!("/pods/{i}/volume/{j}")) };
+                facts.claim_usage.insert(claim, VolumeUsage { at, used, capacity });
+            }
+        }
+    }
+}
