@@ -1,13 +1,130 @@
 //! `casefile triage`.
 
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueEnum;
+
 use super::Exit;
-use super::output::Output;
+use super::output::{Format, Output};
+use crate::bundle::{self, format};
+use crate::redact::RedactionReport;
+use crate::triage::{self, Severity};
+use crate::{profile, report};
+
+/// Largest `redaction.json` that is read.
+const REDACTION_MAX: u64 = 64 << 20;
+/// Width of the output where the terminal does not say its own.
+const WIDTH: usize = 100;
 
 /// Arguments of `casefile triage`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Bundles: archives or unpacked directories
+    #[arg(required = true, value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
+    /// Read them with this profile instead of the one in their manifest
+    #[arg(long, value_name = "ID")]
+    profile: Option<String>,
+    /// Exit with code 4 when a finding is at least this severe
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
+    /// Also write the report for a browser to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Overwrite the file of --html
+    #[arg(long, requires = "html")]
+    force: bool,
+}
+
+/// Severity for `--fail-on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// Something hurts now
+    Critical,
+    /// Something will hurt, or hurts a little
+    Warning,
+    /// Anything was found
+    Info,
+}
+
+impl From<FailOn> for Severity {
+    fn from(level: FailOn) -> Self {
+        match level {
+            FailOn::Critical => Self::Critical,
+            FailOn::Warning => Self::Warning,
+            FailOn::Info => Self::Info,
+        }
+    }
+}
 
 /// Runs the command.
-pub(super) fn run(_args: Args, _output: &Output) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+    if let Some(id) = &args.profile {
+        profile::find_builtin(id).map_err(|e| super::output::usage(e.to_string()))?;
+    }
+    if args.html.is_some() && args.bundles.len() > 1 {
+        return Err(super::output::usage("--html takes one bundle; run it once for each"));
+    }
+    let mut exit = Exit::Complete;
+    let many = args.bundles.len() > 1;
+    for path in &args.bundles {
+        let store = bundle::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let (manifest, made_up) = triage::manifest_of(store.as_ref(), args.profile.as_deref())
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        if made_up {
+            output.notice(&format!(
+                "{} has no manifest.json: read as a bundle of another tool, with profile {} and {} as the time it was made",
+                path.display(),
+                manifest.profile,
+                crate::model::time::rfc3339(manifest.finished)
+            ));
+        }
+        let triage =
+            triage::run(store.as_ref(), &manifest).with_context(|| format!("cannot read {}", path.display()))?;
+        let redaction: Option<RedactionReport> =
+            store.read(format::REDACTION, REDACTION_MAX).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let view = report::View::new(&triage, &manifest, redaction.as_ref());
+        if many && output.format != Format::Json {
+            println!("==> {} <==", path.display());
+        }
+        match output.format {
+            Format::Human => print!("{}", report::terminal(&view, output.color, width())),
+            Format::Markdown => print!("{}", report::markdown(&view)),
+            Format::Json => print!("{}", report::json(&triage)),
+        }
+        if many && output.format != Format::Json {
+            println!();
+        }
+        if let Some(target) = &args.html {
+            write_html(target, &report::html(&view)?, args.force)?;
+            output.notice(&format!("wrote {}", target.display()));
+        }
+        if let (Some(limit), Some(worst)) = (args.fail_on, triage.worst())
+            && worst >= limit.into()
+        {
+            exit = exit.worst(Exit::Findings);
+        }
+    }
+    Ok(exit)
+}
+
+/// Width of the terminal, by `COLUMNS` where a shell exports it.
+fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(WIDTH)
+}
+
+fn write_html(target: &std::path::Path, html: &str, force: bool) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).truncate(true);
+    if force {
+        options.create(true);
+    } else {
+        options.create_new(true);
+    }
+    let mut file = options
+        .open(target)
+        .with_context(|| format!("cannot write {} (an existing file needs --force)", target.display()))?;
+    file.write_all(html.as_bytes()).with_context(|| format!("cannot write {}", target.display()))
 }

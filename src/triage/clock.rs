@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 
-use crate::model::time::Timestamp;
 use crate::model::Manifest;
+use crate::model::time::Timestamp;
 
 /// Difference between the cluster's clock and ours.
 #[must_use]

@@ -24,6 +24,9 @@ pub struct Triage {
     pub timeline: Vec<Moment>,
     /// How much of what was planned could be seen.
     pub coverage: Coverage,
+    /// The pods of the bundle, sorted by namespace and name; bounded, those in trouble are always among them.
+    #[serde(default)]
+    pub pods: Vec<PodRow>,
 }
 
 impl Default for Triage {
@@ -35,6 +38,7 @@ impl Default for Triage {
             findings: Vec::new(),
             timeline: Vec::new(),
             coverage: Coverage::default(),
+            pods: Vec::new(),
         }
     }
 }
@@ -255,6 +259,24 @@ impl Subject {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The kind, in lower case.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// The namespace, empty for cluster scope.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.0.split('/').nth(1).unwrap_or_default()
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.splitn(3, '/').nth(2).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Subject {
@@ -307,4 +329,37 @@ pub struct Coverage {
     pub seen: usize,
     /// Items that were not, with their outcome and reason: `logs/kms/core-0/kms-core: forbidden: ...`.
     pub missing: Vec<String>,
+}
+
+/// One pod at the end of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRow {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its node, empty while it has none.
+    pub node: String,
+    /// What kubectl shows as its status, such as `CrashLoopBackOff`.
+    pub status: String,
+    /// Containers that are ready.
+    pub ready: u32,
+    /// Containers, without init and ephemeral ones.
+    pub containers: u32,
+    /// Restarts of all containers.
+    pub restarts: u64,
+    /// Whether it ran to its end.
+    pub over: bool,
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// Memory that its containers use, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Sum of their memory limits in bytes; none when a container has no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+    /// The worst finding about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
 }

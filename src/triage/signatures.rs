@@ -27,7 +27,7 @@ static BUILT_IN: LazyLock<Vec<(&str, Arc<Signatures>)>> = LazyLock::new(|| {
 /// Why signatures cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{origin}: {reason}")]
-pub struct SignatureError {
+pub(crate) struct SignatureError {
     origin: String,
     reason: String,
 }
@@ -121,8 +121,11 @@ impl Signatures {
 
     /// Indices of the signatures that match one line, in the order of the file.
     pub(crate) fn matches(&self, line: &[u8]) -> Vec<usize> {
-        let mut candidates: Vec<usize> =
-            self.finder.find_overlapping_iter(line).filter_map(|m| self.owners.get(m.pattern().as_usize()).copied()).collect();
+        let mut candidates: Vec<usize> = self
+            .finder
+            .find_overlapping_iter(line)
+            .filter_map(|m| self.owners.get(m.pattern().as_usize()).copied())
+            .collect();
         candidates.sort_unstable();
         candidates.dedup();
         candidates.retain(|i| {
@@ -157,7 +160,9 @@ pub(crate) fn parse(origin: &str, text: &str) -> Result<Signatures, SignatureErr
         let exclude = signature.exclude.as_deref().map(|e| compile("exclude", e)).transpose()?;
         regexes.push((compile("regex", &signature.regex)?, exclude));
         if signature.anchors.is_empty() || signature.anchors.iter().any(|a| a.len() < 4) {
-            return Err(wrong(format!("[[signature]] id = \"{id}\": anchors need at least one literal of 4 characters")));
+            return Err(wrong(format!(
+                "[[signature]] id = \"{id}\": anchors need at least one literal of 4 characters"
+            )));
         }
         for anchor in &signature.anchors {
             anchors.push(anchor.clone());

@@ -69,14 +69,13 @@ impl MemStore {
     }
 
     fn from_files(files: BTreeMap<String, Arc<[u8]>>) -> Self {
-        let mut store = Self { files, entries: Vec::new() };
-        store.index();
-        store
+        let entries =
+            files.iter().map(|(path, bytes)| Entry { path: path.clone(), size: bytes.len() as u64 }).collect();
+        Self { files, entries }
     }
 
-    fn index(&mut self) {
-        self.entries =
-            self.files.iter().map(|(path, bytes)| Entry { path: path.clone(), size: bytes.len() as u64 }).collect();
+    fn position(&self, path: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path))
     }
 
     /// One file.
@@ -87,15 +86,21 @@ impl MemStore {
 
     /// Adds a file, or replaces it.
     pub fn insert(&mut self, path: impl Into<String>, bytes: impl Into<Arc<[u8]>>) {
-        self.files.insert(path.into(), bytes.into());
-        self.index();
+        let (path, bytes) = (path.into(), bytes.into());
+        let entry = Entry { path: path.clone(), size: bytes.len() as u64 };
+        match self.position(&path) {
+            Ok(at) => self.entries[at] = entry,
+            Err(at) => self.entries.insert(at, entry),
+        }
+        self.files.insert(path, bytes);
     }
 
     /// Removes a file and says whether there was one.
     pub fn remove(&mut self, path: &str) -> bool {
-        let removed = self.files.remove(path).is_some();
-        self.index();
-        removed
+        if let Ok(at) = self.position(path) {
+            self.entries.remove(at);
+        }
+        self.files.remove(path).is_some()
     }
 
     /// Moves every RFC 3339 time in every file by `delta`, so that a recording looks as if it were made at another
@@ -172,6 +177,10 @@ mod tests {
         assert_eq!(all.read("a", 1).unwrap(), b"2");
         assert!(all.contains("b/y") && !all.contains("b"));
         assert!(matches!(all.open("c").err(), Some(StoreError::NotFound(_))));
+        all.insert("b/x", &b"333"[..]);
+        all.insert("0", &b""[..]);
+        let sizes: Vec<(&str, u64)> = all.entries().iter().map(|e| (e.path.as_str(), e.size)).collect();
+        assert_eq!(sizes, [("0", 0), ("a", 2), ("b/x", 3), ("b/y", 0)]);
         let below = MemStore::below(&all, "b/").unwrap();
         assert_eq!(below.entries().len(), 2);
         assert!(all.remove("a") && !all.remove("a") && !all.contains("a"));

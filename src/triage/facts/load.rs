@@ -113,11 +113,7 @@ fn document(
 
 fn trouble(facts: &mut Facts, path: &str, place: Place, reason: &str) {
     if facts.troubles.len() < TROUBLES_MAX {
-        facts.troubles.push(Evidence {
-            path: path.to_owned(),
-            place,
-            excerpt: text::line(reason, text::EXCERPT),
-        });
+        facts.troubles.push(Evidence { path: path.to_owned(), place, excerpt: text::line(reason, text::EXCERPT) });
     }
 }
 

@@ -109,11 +109,7 @@ impl LogFacts {
 
     /// Evidence at a line.
     pub(crate) fn evidence(&self, line: u64, excerpt: &str) -> Evidence {
-        Evidence {
-            path: self.path.to_string(),
-            place: Place::Line(line),
-            excerpt: text::line(excerpt, text::EXCERPT),
-        }
+        Evidence { path: self.path.to_string(), place: Place::Line(line), excerpt: text::line(excerpt, text::EXCERPT) }
     }
 
     /// Whether it holds an error that looks like the end of a program.
@@ -299,11 +295,7 @@ impl LogScanner {
             return true;
         }
         for index in matched {
-            let time = line
-                .split(|b| *b == b' ')
-                .next()
-                .and_then(|w| std::str::from_utf8(w).ok())
-                .and_then(parse_time);
+            let time = line.split(|b| *b == b' ').next().and_then(|w| std::str::from_utf8(w).ok()).and_then(parse_time);
             let hit = log.hits.entry(index).or_insert_with(|| Hit {
                 line: number,
                 excerpt: text::line(&String::from_utf8_lossy(line), text::EXCERPT),
@@ -399,14 +391,24 @@ mod tests {
     #[test]
     fn the_telling_line_is_found() {
         for (log, want, line) in [
-            ("starting\nthread main panicked at src/main.rs:42:10:\ncalled Result::unwrap() on an Err value: PoolTimedOut\n",
-             "panic: called Result::unwrap() on an Err value: PoolTimedOut", 2),
-            ("a\nError: transport error: tcp connect error: Connection refused (os error 111)",
-             "Error: transport error: tcp connect error: Connection refused (os error 111)", 2),
+            (
+                "starting\nthread main panicked at src/main.rs:42:10:\ncalled Result::unwrap() on an Err value: PoolTimedOut\n",
+                "panic: called Result::unwrap() on an Err value: PoolTimedOut",
+                2,
+            ),
+            (
+                "a\nError: transport error: tcp connect error: Connection refused (os error 111)",
+                "Error: transport error: tcp connect error: Connection refused (os error 111)",
+                2,
+            ),
             ("Error: cannot load\n\nCaused by:\n    0: reading\n    1: unknown field `x`\n", "unknown field `x`", 1),
             ("2026-11-21T06:32:20Z ERROR boom\n2026-11-21T06:32:21Z INFO bye\n", "ERROR boom", 1),
             ("Traceback (most recent call last):\n  File \"x\", line 1\nValueError: no\n", "ValueError: no", 1),
-            ("panic: runtime error: index out of range\n\ngoroutine 1 [running]:\n", "panic: runtime error: index out of range", 1),
+            (
+                "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\n",
+                "panic: runtime error: index out of range",
+                1,
+            ),
         ] {
             assert_eq!(cause(log), (want.to_owned(), line), "{log}");
         }
@@ -425,7 +427,9 @@ mod tests {
 
     #[test]
     fn signatures_have_lines_and_counts() {
-        let log = scan("a\nNo space left on device\nb\nx: os error 28\nError: a\nCaused by: missing configuration field \"service\"\n");
+        let log = scan(
+            "a\nNo space left on device\nb\nx: os error 28\nError: a\nCaused by: missing configuration field \"service\"\n",
+        );
         let ids: Vec<_> = log.hits.values().map(|h| (h.line, h.count)).collect();
         assert_eq!(ids, vec![(6, 1), (2, 2)]);
     }

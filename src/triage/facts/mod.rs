@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) use load::load;
-pub(crate) use logs::{LogFacts, LogKey};
+pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
@@ -35,11 +35,7 @@ pub(crate) struct At {
 impl At {
     /// Evidence from this object; the excerpt is made printable and short.
     pub(crate) fn evidence(&self, excerpt: &str) -> Evidence {
-        Evidence {
-            path: self.path.to_string(),
-            place: self.place.clone(),
-            excerpt: text::line(excerpt, text::EXCERPT),
-        }
+        Evidence { path: self.path.to_string(), place: self.place.clone(), excerpt: text::line(excerpt, text::EXCERPT) }
     }
 
     /// Evidence from inside of this object: `pointer` begins at the object.
@@ -81,7 +77,7 @@ pub(crate) struct Facts {
     /// Objects other than pods whose deletion was asked for.
     pub(crate) deleting: Vec<Deleting>,
     pub(crate) logs: BTreeMap<LogKey, LogFacts>,
-    /// Memory in bytes and CPU in cores of a container now.
+    /// Memory of a container now, in bytes.
     pub(crate) usage: BTreeMap<(Key, String), Usage>,
     /// Bytes of a claim: used and capacity.
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
@@ -118,7 +114,11 @@ impl Facts {
         };
         let current = self.logs.get(&key(false)).filter(|l| l.has_text());
         let previous = self.logs.get(&key(true)).filter(|l| l.has_text());
-        if matches!(container.state, State::Running { .. }) { previous } else { current.or(previous) }
+        if matches!(container.state, State::Running { .. }) {
+            return previous;
+        }
+        // While a container waits for its restart, both are logs of an instance that ended.
+        [previous, current].into_iter().flatten().find(|l| l.has_error()).or(current).or(previous)
     }
 }
 
@@ -366,7 +366,6 @@ pub(crate) struct Deleting {
 pub(crate) struct Usage {
     pub(crate) at: At,
     pub(crate) memory: Option<u64>,
-    pub(crate) cpu: Option<f64>,
 }
 
 /// How full a volume is, in bytes.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
 use super::{
-    At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key, Node,
-    Pod, Quota, Role, Secret, Service, State, Terminated, Volume, Webhook, Workload,
+    At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key,
+    Node, Pod, Quota, Role, Secret, Service, State, Terminated, Volume, Webhook, Workload,
 };
 use crate::triage::finding::Subject;
 
@@ -318,7 +318,8 @@ fn ingress(at: At, object: &Value) -> Ingress {
         }
     }
     services.remove("");
-    let secrets = list(object, "/spec/tls").iter().map(|t| string(t, "/secretName")).filter(|s| !s.is_empty()).collect();
+    let secrets =
+        list(object, "/spec/tls").iter().map(|t| string(t, "/secretName")).filter(|s| !s.is_empty()).collect();
     Ingress { at, class: string(object, "/spec/ingressClassName"), services, secrets }
 }
 

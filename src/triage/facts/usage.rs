@@ -13,11 +13,7 @@ use crate::triage::quantity;
 pub(super) fn pod_metrics(facts: &mut Facts, at: &At, object: &Value) {
     let key = (string(object, "/metadata/namespace"), string(object, "/metadata/name"));
     for container in list(object, "/containers") {
-        let usage = Usage {
-            at: at.clone(),
-            memory: quantity::bytes(text(container, "/usage/memory")),
-            cpu: quantity::parse(text(container, "/usage/cpu")),
-        };
+        let usage = Usage { at: at.clone(), memory: quantity::bytes(text(container, "/usage/memory")) };
         facts.usage.insert((key.clone(), string(container, "/name")), usage);
     }
 }

@@ -1,0 +1,211 @@
+//! `SUMMARY.md`: fits a ticket, and says on its first screen what to do.
+
+use super::view::{View, place, who};
+use crate::model::time::rfc3339;
+use crate::triage::text::{count, line};
+use crate::triage::{Finding, Severity};
+
+/// Entries of each list that are shown; the rest is counted.
+const EVIDENCE: usize = 5;
+const CONSEQUENCES: usize = 6;
+const OTHERS: usize = 8;
+const BLIND: usize = 6;
+const EXCERPT: usize = 180;
+
+/// Writes `SUMMARY.md`.
+#[must_use]
+pub fn markdown(view: &View<'_>) -> String {
+    let mut out = Vec::new();
+    let triage = view.triage;
+    out.push(format!("# {}: {}", view.manifest.profile, triage.status));
+    out.push(String::new());
+    out.push(format!(
+        "{} {} critical, {} warning, {} info. {}.",
+        view.verdict(),
+        view.count(Severity::Critical),
+        view.count(Severity::Warning),
+        view.count(Severity::Info),
+        escape(&view.scope()),
+    ));
+    match view.root {
+        Some(root) => root_cause(view, root, &mut out),
+        None => {
+            out.push(String::new());
+            out.push("No root cause: nothing that was seen asks for action.".to_owned());
+        }
+    }
+    if !view.others.is_empty() {
+        heading(&mut out, "Also wrong, and not explained by it");
+        for finding in view.others.iter().take(OTHERS) {
+            out.push(format!("- **{}** {} ({})", finding.severity, escape(&line(&finding.title, 200)), level(finding)));
+            if let Some(evidence) = finding.evidence.first() {
+                out.push(format!("  {}", code(&place(evidence))));
+            }
+        }
+        more(&mut out, view.others.len(), OTHERS, "in `triage.json`");
+    }
+    if !view.notes.is_empty() {
+        heading(&mut out, "Worth knowing");
+        for finding in view.notes.iter().take(4) {
+            out.push(format!("- {}", escape(&line(&finding.title, 200))));
+        }
+        more(&mut out, view.notes.len(), 4, "in `triage.json`");
+    }
+    blind(view, &mut out);
+    heading(&mut out, "How it was collected");
+    out.push(format!("{}.", escape(&view.run())));
+    if let Some(report) = view.redaction {
+        out.push(
+            format!(
+                "{} redacted ({} distinct); the originals are nowhere in the bundle. {}",
+                count(usize::try_from(report.total()).unwrap_or(usize::MAX), "place"),
+                report.distinct,
+                if report.stubs.is_empty() {
+                    String::new()
+                } else {
+                    format!("{} left out, because it could not be redacted safely.", count(report.stubs.len(), "file"))
+                }
+            )
+            .trim_end()
+            .to_owned(),
+        );
+    }
+    out.push("All findings: `triage.json`; the same for a browser: `report.html`; what was planned and how it ended: `manifest.json`.".to_owned());
+    let mut text = out.join("\n");
+    text.push('\n');
+    text
+}
+
+fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
+    heading(out, "Most likely root cause");
+    out.push(format!("**{}**", escape(&root.title)));
+    out.push(String::new());
+    out.push(format!(
+        "{} Confidence {:.0} %, {}, {}.",
+        escape(&root.meaning),
+        root.confidence * 100.0,
+        root.category,
+        when(root)
+    ));
+    for reason in root.because.iter().take(5) {
+        out.push(format!("- because {}", escape(&line(reason, 220))));
+    }
+    heading(out, &format!("Do now ({})", who(root.level)));
+    for (i, step) in root.remedy.iter().take(8).enumerate() {
+        out.push(format!("{}. {}", i + 1, step_text(step)));
+    }
+    heading(out, "Evidence");
+    for evidence in root.evidence.iter().take(EVIDENCE) {
+        out.push(format!("- {}", code(&place(evidence))));
+        if !evidence.excerpt.is_empty() {
+            out.push(format!("  {}", code(&line(&evidence.excerpt, EXCERPT))));
+        }
+    }
+    more(out, root.evidence.len(), EVIDENCE, "in `triage.json`");
+    if !view.consequences.is_empty() {
+        heading(out, "Consequences (do not chase these)");
+        for finding in view.consequences.iter().take(CONSEQUENCES) {
+            out.push(format!("- {}", escape(&line(&finding.title, 200))));
+        }
+        more(out, view.consequences.len(), CONSEQUENCES, "in `triage.json`");
+    }
+}
+
+fn blind(view: &View<'_>, out: &mut Vec<String>) {
+    let coverage = &view.triage.coverage;
+    heading(out, "What could not be seen");
+    if coverage.planned == 0 {
+        out.push("The bundle has no ledger, so what is missing from it is not known.".to_owned());
+    } else if coverage.missing.is_empty() && view.blind.is_empty() {
+        out.push(format!("Nothing: all {} planned items were read as far as they exist.", coverage.planned));
+    } else {
+        out.push(format!("{} of {} planned items were read.", coverage.seen, coverage.planned));
+    }
+    for missing in coverage.missing.iter().take(BLIND) {
+        out.push(format!("- {}", escape(&line(missing, 200))));
+    }
+    more(out, coverage.missing.len(), BLIND, "in `manifest.json`");
+    for finding in view.blind.iter().filter(|f| f.rule != "lost-visibility").take(3) {
+        out.push(format!("- {}", escape(&line(&finding.title, 200))));
+    }
+}
+
+fn heading(out: &mut Vec<String>, text: &str) {
+    out.push(String::new());
+    out.push(format!("## {text}"));
+    out.push(String::new());
+}
+
+fn more(out: &mut Vec<String>, all: usize, shown: usize, place: &str) {
+    if all > shown {
+        out.push(format!("- and {} more {place}", all - shown));
+    }
+}
+
+fn level(finding: &Finding) -> String {
+    format!("level {}", u8::from(finding.level))
+}
+
+fn when(finding: &Finding) -> String {
+    match (finding.first_seen, finding.last_seen) {
+        (Some(first), Some(last)) if first < last => format!("seen from {} to {}", rfc3339(first), rfc3339(last)),
+        (Some(at), _) | (None, Some(at)) => format!("since {}", rfc3339(at)),
+        _ => "time not known".to_owned(),
+    }
+}
+
+/// A step with its command as code: what stands behind `: kubectl` or `: casefile`.
+fn step_text(step: &str) -> String {
+    for marker in [": kubectl ", ": casefile "] {
+        if let Some(at) = step.find(marker) {
+            let (text, command) = step.split_at(at + 2);
+            return format!("{}{}", escape(text), code(command));
+        }
+    }
+    escape(step)
+}
+
+/// Text that Markdown shows as it is, whatever it holds.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in line(text, 600).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A code span that ends where it should: fenced by more backticks than the text has in a row.
+fn code(text: &str) -> String {
+    let text = line(text, 600);
+    let mut longest = 0;
+    let mut run = 0;
+    for c in text.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        assert_eq!(escape("<script>a_b*[x](y)"), "&lt;script&gt;a\\_b\\*\\[x\\](y)");
+        assert_eq!(code("a `b` c"), "``a `b` c``");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(step_text("Look: kubectl -n a_b get pod"), "Look: `kubectl -n a_b get pod`");
+    }
+}

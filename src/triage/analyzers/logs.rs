@@ -1,0 +1,133 @@
+//! Findings from the log signatures of the profile.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use super::Context;
+use crate::triage::draft::Draft;
+use crate::triage::facts::{LogFacts, Pod, Role, State};
+use crate::triage::finding::{Category, Severity, Subject};
+use crate::triage::signatures::{Signature, When};
+use crate::triage::text;
+
+/// A line that is older than this says nothing about now.
+const STALE: TimeDelta = TimeDelta::hours(24);
+
+pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
+    let Some(signatures) = context.signatures else { return };
+    let facts = context.facts;
+    let mut done: BTreeMap<(&str, &str, &str), ()> = BTreeMap::new();
+    for pod in facts.pods.values() {
+        for container in &pod.containers {
+            let failed = container.role != Role::Ephemeral
+                && match &container.state {
+                    State::Waiting { reason, .. } => {
+                        reason == "CrashLoopBackOff" && container.last.as_ref().is_some_and(|l| l.exit != 0)
+                    }
+                    State::Terminated(ended) => ended.exit != 0,
+                    _ => false,
+                };
+            let Some(log) = facts.last_log(pod, container).filter(|_| failed && pod.deleting.is_none()) else {
+                continue;
+            };
+            done.insert((&pod.key.0, &pod.key.1, &container.name), ());
+            if let Some((signature, hit)) = best(log, |i| signatures.get(i)) {
+                let mut draft = draft(context, &pod.subject(), log, signature, hit, Severity::Critical)
+                    .because(format!("it stands in the log of the instance of container {} that ended", container.name))
+                    .confidence(if signature.wrapper { 0.8 } else { 0.93 });
+                if let Some(ended) = container.ended() {
+                    draft = draft.between(ended.started, ended.finished);
+                }
+                out.push(draft);
+            }
+        }
+    }
+    for (key, log) in &facts.logs {
+        if key.previous || done.contains_key(&(key.namespace.as_str(), key.pod.as_str(), key.container.as_str())) {
+            continue;
+        }
+        let pod = facts.pods.get(&(key.namespace.clone(), key.pod.clone()));
+        if pod.is_some_and(Pod::is_over) {
+            continue;
+        }
+        for (index, hit) in &log.hits {
+            let Some(signature) = signatures.get(*index) else { continue };
+            let severity = match signature.when {
+                When::Crash | When::Seen => Severity::Warning,
+                When::Note => Severity::Info,
+                When::Noise => continue,
+            };
+            if hit.last.is_some_and(|at| facts.now - at > STALE) {
+                continue;
+            }
+            let subject = Subject::new("pod", &key.namespace, &key.pod);
+            out.push(
+                draft(context, &subject, log, signature, hit, severity).confidence(0.7).between(hit.first, hit.last),
+            );
+        }
+    }
+}
+
+type Hit = crate::triage::facts::Hit;
+
+/// The signature that says most about why a container ended: no wrapper, made for crashes, last in the log.
+fn best<'a>(log: &'a LogFacts, get: impl Fn(usize) -> Option<&'a Signature>) -> Option<(&'a Signature, &'a Hit)> {
+    log.hits
+        .iter()
+        .filter_map(|(i, hit)| Some((get(*i)?, hit)))
+        .filter(|(s, _)| matches!(s.when, When::Crash | When::Seen))
+        .max_by_key(|(s, hit)| (s.when == When::Crash && !s.wrapper, !s.wrapper, hit.last_line))
+}
+
+fn draft(
+    context: &Context<'_>,
+    subject: &Subject,
+    log: &LogFacts,
+    signature: &Signature,
+    hit: &Hit,
+    severity: Severity,
+) -> Draft {
+    Draft::new(format!("{}/{}", context.manifest.profile, signature.id), signature.category, severity, signature.level)
+        .about(subject.clone())
+        .title(format!("{{who}}: {}", telling(&hit.excerpt)))
+        .meaning(format!("{}.", signature.meaning))
+        .seen_in([log.evidence(hit.line, &hit.excerpt)])
+        .because(format!("the line is known: signature {} of profile {}", signature.id, context.manifest.profile))
+        .same_when(telling(&hit.excerpt).chars().filter(|c| !c.is_ascii_digit()).collect::<String>())
+        .times(hit.count)
+        .remedy(signature.remedy.iter().cloned())
+        .reaches(if signature.category == Category::Connectivity { Vec::new() } else { vec![subject.clone()] })
+}
+
+/// The part of a log line behind time stamp, level, thread and place.
+fn telling(line: &str) -> String {
+    let mut rest = line;
+    // `2026-11-21T07:00:04Z  WARN main ThreadId(01) target: file.rs:12: text`
+    if let Some((_, tail)) = rest.split_once(".rs:")
+        && let Some((place, text)) = tail.split_once(": ")
+        && place.chars().all(|c| c.is_ascii_digit() || c == ':')
+    {
+        rest = text;
+    }
+    text::line(rest.trim_start_matches("Error: "), 160)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_telling_part_of_a_line() {
+        for (line, want) in [
+            (
+                "2026-11-21T07:00:04Z  WARN main ThreadId(01) a::b: src/b.rs:54: the disk is full: x",
+                "the disk is full: x",
+            ),
+            ("Error: unknown field `x`", "unknown field `x`"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(telling(line), want);
+        }
+    }
+}

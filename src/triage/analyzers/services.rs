@@ -1,0 +1,146 @@
+//! Services without anything behind them, and what Ingresses name.
+
+use std::collections::BTreeMap;
+
+use crate::triage::draft::Draft;
+use crate::triage::facts::{Facts, Key, Pod};
+use crate::triage::finding::{Category, Level, Severity, Subject};
+use crate::triage::text;
+
+pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
+    let by_label = Labels::new(facts);
+    for (key, service) in &facts.services {
+        if service.selector.is_empty() || service.kind == "ExternalName" || !facts.listed("", "pods", &key.0) {
+            continue;
+        }
+        let pods: Vec<&Pod> = by_label.select(&key.0, &service.selector).filter(|p| !p.is_over()).collect();
+        let subject = Subject::new("service", &key.0, &key.1);
+        if pods.is_empty() {
+            // Scaled to nothing on purpose is no trouble.
+            let workload = facts
+                .workloads
+                .values()
+                .find(|w| w.key.0 == key.0 && service.selector.iter().all(|(k, v)| w.selector.get(k) == Some(v)));
+            let severity = if workload.is_some_and(|w| w.desired == 0) { Severity::Info } else { Severity::Warning };
+            out.push(
+                Draft::new("service-selects-nothing", Category::Connectivity, severity, Level::Two)
+                    .about(subject)
+                    .title(format!("{{who}} selects no pod ({})", show(&service.selector)))
+                    .meaning("Requests to this service are refused.")
+                    .seen_in([service.at.evidence_at("/spec/selector", &show(&service.selector))])
+                    .reaches(workload.map(|w| Subject::new(&w.kind, &w.key.0, &w.key.1)))
+                    .confidence(0.7)
+                    .remedy([format!(
+                        "Compare the selector with the labels of the pods: kubectl -n {} get pods --show-labels",
+                        key.0
+                    )]),
+            );
+            continue;
+        }
+        let counts = facts.endpoints.get(key).copied();
+        let ready = counts.map_or_else(|| pods.iter().filter(|p| p.is_ready()).count(), |(ready, _)| ready);
+        if ready == 0 {
+            let names: Vec<&str> = pods.iter().map(|p| p.key.1.as_str()).collect();
+            out.push(
+                Draft::new("service-without-endpoints", Category::Connectivity, Severity::Warning, Level::Two)
+                    .about(subject)
+                    .title(format!(
+                        "{{who}} has no ready endpoint: none of {} is ready ({})",
+                        text::count(pods.len(), "pod"),
+                        text::names(&names, 3)
+                    ))
+                    .meaning("Requests to this service are refused until one of its pods is ready.")
+                    .seen_in([service.at.evidence_at("/spec/selector", &show(&service.selector))])
+                    .reaches(pods.iter().map(|p| p.subject()))
+                    .confidence(0.85)
+                    .remedy(["Get its pods ready; the service follows by itself"]),
+            );
+        }
+    }
+    ingresses(facts, out);
+}
+
+fn show(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
+}
+
+/// Pods by one of their labels, so that a selector does not look at all of them.
+pub(super) struct Labels<'a> {
+    facts: &'a Facts,
+    by_pair: BTreeMap<(&'a str, &'a str, &'a str), Vec<&'a Pod>>,
+}
+
+impl<'a> Labels<'a> {
+    pub(super) fn new(facts: &'a Facts) -> Self {
+        let mut by_pair: BTreeMap<_, Vec<&Pod>> = BTreeMap::new();
+        for pod in facts.pods.values() {
+            for (key, value) in &pod.labels {
+                by_pair.entry((pod.key.0.as_str(), key.as_str(), value.as_str())).or_default().push(pod);
+            }
+        }
+        Self { facts, by_pair }
+    }
+
+    /// The pods of a namespace that have all these labels; none for an empty selector.
+    pub(super) fn select<'s>(
+        &'s self,
+        namespace: &'s str,
+        selector: &'s BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &'a Pod> + 's {
+        let rarest = selector
+            .iter()
+            .map(|(k, v)| self.by_pair.get(&(namespace, k.as_str(), v.as_str())).map_or(&[][..], Vec::as_slice))
+            .min_by_key(|pods| pods.len())
+            .unwrap_or(&[]);
+        debug_assert!(self.by_pair.len() <= self.facts.pods.values().map(|p| p.labels.len()).sum());
+        rarest.iter().copied().filter(|p| selector.iter().all(|(k, v)| p.labels.get(k) == Some(v)))
+    }
+}
+
+fn ingresses(facts: &Facts, out: &mut Vec<Draft>) {
+    for ((namespace, name), ingress) in &facts.ingresses {
+        let subject = || Subject::new("ingress", namespace, name);
+        let key = |n: &str| -> Key { (namespace.clone(), n.to_owned()) };
+        if facts.listed("", "services", namespace) {
+            for service in ingress.services.iter().filter(|s| !facts.services.contains_key(&key(s))) {
+                out.push(
+                    Draft::new("ingress-backend-missing", Category::Connectivity, Severity::Warning, Level::Two)
+                        .about(subject())
+                        .title(format!("{{who}} sends requests to service {service}, which does not exist"))
+                        .meaning("Requests to these paths end in an error of the ingress controller.")
+                        .seen_in([ingress.at.evidence_at("/spec/rules", &format!("backend service {service}"))])
+                        .same_when(format!("{namespace} {name} {service}"))
+                        .remedy([format!(
+                            "Create the service or correct its name: kubectl -n {namespace} edit ingress {name}"
+                        )]),
+                );
+            }
+        }
+        if facts.listed("", "secrets", namespace) {
+            for secret in ingress.secrets.iter().filter(|s| !facts.secrets.contains_key(&key(s))) {
+                out.push(
+                    Draft::new("ingress-secret-missing", Category::Tls, Severity::Warning, Level::Two)
+                        .about(subject())
+                        .title(format!("{{who}} names TLS secret {secret}, which does not exist"))
+                        .meaning("The ingress controller answers with its own certificate, which clients refuse.")
+                        .seen_in([ingress.at.evidence_at("/spec/tls", &format!("secretName {secret}"))])
+                        .same_when(format!("{namespace} {name} {secret}"))
+                        .remedy([format!("Create the secret, or look at what should issue it: kubectl -n {namespace} get certificates,secrets")]),
+                );
+            }
+        }
+        if !ingress.class.is_empty()
+            && facts.listed("networking.k8s.io", "ingressclasses", "")
+            && !facts.ingress_classes.contains(&ingress.class)
+        {
+            out.push(
+                Draft::new("ingress-class-missing", Category::Configuration, Severity::Warning, Level::Two)
+                    .about(subject())
+                    .title(format!("{{who}} names ingress class {}, which does not exist", ingress.class))
+                    .meaning("No controller serves this Ingress.")
+                    .seen_in([ingress.at.evidence_at("/spec/ingressClassName", &ingress.class)])
+                    .remedy(["See which classes exist: kubectl get ingressclasses"]),
+            );
+        }
+    }
+}
