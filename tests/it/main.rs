@@ -1,6 +1,6 @@
 //! The integration tests: one binary, so that it links once.
 
 mod architecture;
-mod kubernetes;
-mod demo;
 mod bundle;
+mod demo;
+mod kubernetes;

@@ -1,5 +1,7 @@
 //! Logs of containers.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -59,9 +61,7 @@ impl LogItem {
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
         self.cluster.allowed(&self.own_access())?;
-        if let Some(node) = &self.node {
-            self.cluster.node_answers(node)?;
-        }
+        self.cluster.node_answers(self.node.as_deref())?;
         let limits = sink.limits().clone();
         let (mut chunks, first) = match self.open(sink, &limits, limits.tail).await? {
             Opened::Log(chunks, first) => (chunks, first),
@@ -111,10 +111,9 @@ impl LogItem {
     /// Opens the log and reads its first piece, with retries.
     async fn open(&self, sink: &Sink, limits: &Limits, tail: Option<u64>) -> Result<Opened, CollectError> {
         let path = self.path(limits, tail);
+        let began = Instant::now();
         let result = retry::retry(sink, || self.open_once(&path)).await;
-        if let Some(node) = &self.node {
-            self.cluster.note_node(node, !matches!(result, Err(CollectError::TimedOut(_))));
-        }
+        self.cluster.note_node(self.node.as_deref(), began, &result);
         result
     }
 
@@ -142,9 +141,8 @@ impl LogItem {
                     }
                     break;
                 }
-                Err(error) if first.is_empty() => return Err(error),
-                // The next read gives the error again, or the end.
-                Err(_) => break,
+                // All that came is the beginning of an excuse.
+                Err(error) => return Err(error),
             }
         }
         Ok(Opened::Log(chunks, first.into()))
