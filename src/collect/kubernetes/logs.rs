@@ -35,6 +35,8 @@ pub(super) struct LogItem {
 enum Read {
     /// At its end.
     Whole,
+    /// At its end, but not from its beginning.
+    Newest,
     /// The log is far larger than what is kept.
     FarLarger { lines: u64, bytes: u64 },
     /// The connection broke.
@@ -84,6 +86,7 @@ impl LogItem {
         lines: u64,
         bytes: u64,
     ) -> Result<Done, CollectError> {
+        let mut last = 0;
         let mut tail = (lines.max(1).saturating_mul(limits.log_limit) / bytes.max(1)).max(1).saturating_mul(2);
         loop {
             let capped = limits.tail.map_or(tail, |most| most.min(tail));
@@ -100,10 +103,13 @@ impl LogItem {
             let before = file.received();
             let end = copy(&mut file, &mut chunks, first, u64::MAX).await?;
             let received = file.received() - before;
-            let enough = received >= limits.log_limit || limits.tail.is_some_and(|most| most <= tail);
-            if enough || !matches!(end, Read::Whole) || tail >= u64::MAX / 8 {
+            // The same again means that this is the whole log; it was rotated meanwhile.
+            let whole = received <= last || limits.tail.is_some_and(|most| most <= tail);
+            let end = if whole || !matches!(end, Read::Whole) { end } else { Read::Newest };
+            if !matches!(end, Read::Newest) || received >= limits.log_limit {
                 return finish(file, end);
             }
+            last = received;
             tail = tail.saturating_mul(8);
         }
     }
@@ -209,7 +215,12 @@ async fn copy(file: &mut Artifact, chunks: &mut Chunks, first: Bytes, most: u64)
 fn finish(file: Artifact, end: Read) -> Result<Done, CollectError> {
     let error = match end {
         Read::Broke(error) => error,
-        _ => {
+        Read::Newest => {
+            let cut = Truncation { reason: "log-limit".to_owned(), dropped_bytes: None, kept: Kept::Newest };
+            file.finish(Some(cut))?;
+            return Ok(Done::ok());
+        }
+        Read::Whole | Read::FarLarger { .. } => {
             file.finish(None)?;
             return Ok(Done::ok());
         }
