@@ -2,6 +2,7 @@
 
 mod commands;
 mod connection;
+mod credentials;
 mod fake;
 mod lists;
 mod logs;

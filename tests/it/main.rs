@@ -10,3 +10,6 @@ mod kubernetes;
 mod demo;
 mod bundle;
 mod serve;
+mod bundle;
+mod demo;
+mod kubernetes;

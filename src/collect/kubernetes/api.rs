@@ -126,7 +126,8 @@ impl Cluster {
     }
 
     /// Refuses requests that go through a node which let several in a row run into their deadline.
-    pub(super) fn node_answers(&self, node: &str) -> Result<(), CollectError> {
+    pub(super) fn node_answers(&self, node: Option<&str>) -> Result<(), CollectError> {
+        let Some(node) = node else { return Ok(()) };
         let silent = self.inner.silent_nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if silent.get(node).is_some_and(|strikes| *strikes >= NODE_STRIKES) {
             return Err(CollectError::TimedOut(format!("not asked: node {node} let {NODE_STRIKES} requests run out")));
@@ -134,13 +135,21 @@ impl Cluster {
         Ok(())
     }
 
-    /// Counts deadlines of a node; an answer of any kind starts anew.
-    pub(super) fn note_node(&self, node: &str, answered: bool) {
+    /// Counts requests in a row to which a node did not answer; an answer of any kind starts anew. The API server may say
+    /// by itself that a node is silent, but then it takes as long.
+    pub(super) fn note_node<T>(&self, node: Option<&str>, began: Instant, result: &Result<T, CollectError>) {
+        let Some(node) = node else { return };
         let mut silent = self.inner.silent_nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if answered {
-            silent.remove(node);
-        } else {
+        let is_silent = match result {
+            Ok(_) => false,
+            Err(CollectError::TimedOut(_)) => true,
+            Err(CollectError::Failed(_)) => began.elapsed() > FAST,
+            Err(_) => return,
+        };
+        if is_silent {
             *silent.entry(node.to_owned()).or_default() += 1;
+        } else {
+            silent.remove(node);
         }
     }
 

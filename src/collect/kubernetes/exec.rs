@@ -1,7 +1,7 @@
 //! Read-only commands of the profile, run in containers over a WebSocket.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -76,9 +76,7 @@ impl ExecItem {
         for access in access(&self.namespace) {
             cluster.allowed(&access)?;
         }
-        if let Some(node) = &self.node {
-            cluster.node_answers(node)?;
-        }
+        cluster.node_answers(self.node.as_deref())?;
         let values = self.shared.values.within(&self.namespace, &self.pod, container);
         let command = self.exec.command.iter().map(|a| values.fill(a)).collect::<Result<Vec<_>, _>>()?;
         let mut output = Output {
@@ -126,10 +124,9 @@ impl ExecItem {
         if let Ok(key) = key.parse() {
             headers.insert(SEC_WEBSOCKET_KEY, key);
         }
+        let began = Instant::now();
         let answer = cluster.send(Method::GET, &path, headers, Body::empty()).await;
-        if let Some(node) = &self.node {
-            cluster.note_node(node, !matches!(answer, Err(CollectError::TimedOut(_))));
-        }
+        cluster.note_node(self.node.as_deref(), began, &answer);
         let response = answer?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let Err(refusal) = cluster.success(response).await? else {

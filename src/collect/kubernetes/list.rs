@@ -84,13 +84,13 @@ impl Ended {
     pub(super) fn reason(&self) -> Option<String> {
         let mut parts = Vec::new();
         if let Some(error) = &self.cut {
-            parts.push(format!("the list broke off after {} objects: {error}", self.objects));
+            parts.push(format!("the list broke off after {}: {error}", objects(self.objects)));
         }
         if self.undecodable > 0 {
-            parts.push(format!("{} objects could not be decoded", self.undecodable));
+            parts.push(format!("{} could not be decoded", objects(self.undecodable)));
         }
         if self.oversized > 0 {
-            parts.push(format!("{} objects were too large", self.oversized));
+            parts.push(format!("{} too large to be kept", objects(self.oversized)));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
@@ -106,6 +106,10 @@ impl Ended {
         };
         Some(Truncation { reason: reason.to_owned(), dropped_bytes: None, kept: Kept::Oldest })
     }
+}
+
+fn objects(count: usize) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
 }
 
 /// Reads a list to its end. An error is for lists of which nothing was read.

@@ -1,5 +1,7 @@
 //! Logs of containers.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -33,6 +35,8 @@ pub(super) struct LogItem {
 enum Read {
     /// At its end.
     Whole,
+    /// At its end, but not from its beginning.
+    Newest,
     /// The log is far larger than what is kept.
     FarLarger { lines: u64, bytes: u64 },
     /// The connection broke.
@@ -59,9 +63,7 @@ impl LogItem {
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
         self.cluster.allowed(&self.own_access())?;
-        if let Some(node) = &self.node {
-            self.cluster.node_answers(node)?;
-        }
+        self.cluster.node_answers(self.node.as_deref())?;
         let limits = sink.limits().clone();
         let (mut chunks, first) = match self.open(sink, &limits, limits.tail).await? {
             Opened::Log(chunks, first) => (chunks, first),
@@ -84,6 +86,7 @@ impl LogItem {
         lines: u64,
         bytes: u64,
     ) -> Result<Done, CollectError> {
+        let mut last = 0;
         let mut tail = (lines.max(1).saturating_mul(limits.log_limit) / bytes.max(1)).max(1).saturating_mul(2);
         loop {
             let capped = limits.tail.map_or(tail, |most| most.min(tail));
@@ -100,10 +103,13 @@ impl LogItem {
             let before = file.received();
             let end = copy(&mut file, &mut chunks, first, u64::MAX).await?;
             let received = file.received() - before;
-            let enough = received >= limits.log_limit || limits.tail.is_some_and(|most| most <= tail);
-            if enough || !matches!(end, Read::Whole) || tail >= u64::MAX / 8 {
+            // The same again means that this is the whole log; it was rotated meanwhile.
+            let whole = received <= last || limits.tail.is_some_and(|most| most <= tail);
+            let end = if whole || !matches!(end, Read::Whole) { end } else { Read::Newest };
+            if !matches!(end, Read::Newest) || received >= limits.log_limit {
                 return finish(file, end);
             }
+            last = received;
             tail = tail.saturating_mul(8);
         }
     }
@@ -111,10 +117,9 @@ impl LogItem {
     /// Opens the log and reads its first piece, with retries.
     async fn open(&self, sink: &Sink, limits: &Limits, tail: Option<u64>) -> Result<Opened, CollectError> {
         let path = self.path(limits, tail);
+        let began = Instant::now();
         let result = retry::retry(sink, || self.open_once(&path)).await;
-        if let Some(node) = &self.node {
-            self.cluster.note_node(node, !matches!(result, Err(CollectError::TimedOut(_))));
-        }
+        self.cluster.note_node(self.node.as_deref(), began, &result);
         result
     }
 
@@ -142,9 +147,8 @@ impl LogItem {
                     }
                     break;
                 }
-                Err(error) if first.is_empty() => return Err(error),
-                // The next read gives the error again, or the end.
-                Err(_) => break,
+                // All that came is the beginning of an excuse.
+                Err(error) => return Err(error),
             }
         }
         Ok(Opened::Log(chunks, first.into()))
@@ -211,7 +215,12 @@ async fn copy(file: &mut Artifact, chunks: &mut Chunks, first: Bytes, most: u64)
 fn finish(file: Artifact, end: Read) -> Result<Done, CollectError> {
     let error = match end {
         Read::Broke(error) => error,
-        _ => {
+        Read::Newest => {
+            let cut = Truncation { reason: "log-limit".to_owned(), dropped_bytes: None, kept: Kept::Newest };
+            file.finish(Some(cut))?;
+            return Ok(Done::ok());
+        }
+        Read::Whole | Read::FarLarger { .. } => {
             file.finish(None)?;
             return Ok(Done::ok());
         }

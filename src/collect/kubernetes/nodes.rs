@@ -1,6 +1,7 @@
 //! The nodes, and what the kubelets on them measure.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -131,10 +132,11 @@ impl StatsItem {
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
         self.cluster.allowed(&proxy_access())?;
-        self.cluster.node_answers(&self.node)?;
+        self.cluster.node_answers(Some(&self.node))?;
         let path = format!("/api/v1/nodes/{}/proxy/stats/summary", escaped(&self.node));
+        let began = Instant::now();
         let opened = retry::retry(sink, || self.cluster.open(&path, "application/json")).await;
-        self.cluster.note_node(&self.node, !matches!(opened, Err(CollectError::TimedOut(_))));
+        self.cluster.note_node(Some(&self.node), began, &opened);
         let response = match opened? {
             Ok(response) => response,
             Err(refusal) => {

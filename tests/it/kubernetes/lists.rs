@@ -188,7 +188,7 @@ async fn one_undecodable_object_costs_one_object() {
     let names = run.names(FILE);
     assert_eq!(names.len(), 3);
     assert_eq!((names[0].as_str(), names[2].as_str()), ("1", "3"));
-    assert_eq!(run.outcome(ITEM), (Outcome::Ok, "1 objects could not be decoded".to_owned()));
+    assert_eq!(run.outcome(ITEM), (Outcome::Ok, "1 object could not be decoded".to_owned()));
 }
 
 #[tokio::test]

@@ -134,8 +134,23 @@ async fn of_a_log_far_larger_than_the_limit_the_newest_bytes_are_kept_without_re
     assert!(expected.ends_with(tail), "{}", &tail[..100]);
     assert!(text.len() <= 10_200, "{}", text.len());
     assert_eq!(run.outcome(ITEM).0, Outcome::Truncated);
+    assert_eq!(run.truncation(PATH), "log-limit Newest");
     assert!(fake.count("tailLines=") >= 2);
     assert!(run.entry(ITEM).bytes < 700_000, "{} of {} bytes were read", run.entry(ITEM).bytes, whole.len());
+}
+
+#[tokio::test]
+async fn a_log_that_is_rotated_while_it_is_read_is_read_as_it_is_now() {
+    let old = "x".repeat(99).repeat(1000);
+    let (run, fake) = logs_of(pod("p"), move |query| {
+        Reply::Pieces(
+            vec![if query.contains("tailLines=") { b"new\n".to_vec() } else { old.clone().into_bytes() }],
+            false,
+        )
+    })
+    .await;
+    assert_eq!((run.text(PATH), run.outcome(ITEM).0), ("new\n".to_owned(), Outcome::Ok));
+    assert!(fake.count("tailLines=") <= 3);
 }
 
 #[tokio::test]

@@ -46,12 +46,27 @@ async fn the_recorded_cluster_is_collected_whole() {
     assert!(!run.items().iter().any(|i| i.contains("events.events.k8s.io")));
     let log = run.text(&format!("cluster-resources/pods/logs/{NS}/kms-party-3-core-0/kms-core.log"));
     assert!(log.lines().count() > 1);
-    assert!(run.items().iter().any(|i| i.starts_with("usage/stats/real-0 ")));
+    assert_eq!(run.outcome("usage/stats/real-0").0, Outcome::Ok);
     assert!(run.text(&format!("usage/{NS}.txt")).contains("kms-oom"));
     assert_eq!(run.result.clocks[0].source, "kube-apiserver");
     assert!(run.result.clocks[0].offset_ms.abs() <= run.result.clocks[0].uncertainty_ms, "{:?}", run.result.clocks);
     assert_eq!(run.result.notes["kubernetes_version"], "v1.36.2");
     assert!(server.requests().iter().all(|r| r.method == "GET"), "something was not a GET");
+}
+
+#[tokio::test]
+async fn commands_and_endpoints_of_the_profile_are_asked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/clusters/kms");
+    let server = Server::builder(Arc::new(DirStore::open(&root).unwrap())).start().await.unwrap();
+    let profile = profile::find_builtin("kms").unwrap();
+    let run = collect(server.addr(), NS, profile, &["exec/", "http/"], limits()).await;
+    let probes: Vec<String> =
+        run.items().into_iter().filter(|i| i.starts_with("exec/") || i.starts_with("http/")).collect();
+    assert!(probes.len() >= profile.http.len() + 2, "{probes:#?}");
+    assert!(!probes.iter().any(|i| i.contains(" failed ") || i.contains(" timed-out ")), "{probes:#?}");
+    let core = "kms-party-3-core-3";
+    assert!(!run.text(&format!("metrics/{NS}/{core}.prom")).is_empty());
+    assert!(run.text(&format!("ports/{NS}/{core}/netstat.txt")).contains("9646"));
 }
 
 #[tokio::test]
