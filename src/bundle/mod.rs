@@ -5,6 +5,7 @@
 
 pub mod format;
 pub mod layout;
+pub mod overlay;
 mod spool;
 mod store;
 
