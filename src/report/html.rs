@@ -57,6 +57,7 @@ pub fn html(view: &View<'_>) -> Result<String, ReportError> {
         root => view.root.map(|f| finding(view, f)),
         consequences => findings(view, &view.consequences),
         others => findings(view, &view.others),
+        folded => findings(view, &view.folded),
         notes => findings(view, &view.notes),
         blind => findings(view, &view.blind),
         timeline => timeline::svg(&triage.timeline),

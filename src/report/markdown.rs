@@ -159,7 +159,7 @@ fn step_text(step: &str) -> String {
     for marker in [": kubectl ", ": casefile "] {
         if let Some(at) = step.find(marker) {
             let (text, command) = step.split_at(at + 2);
-            return format!("{}{}", escape(text), code(command));
+            return format!("{} {}", escape(text), code(command));
         }
     }
     escape(step)

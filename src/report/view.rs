@@ -17,6 +17,8 @@ pub struct View<'a> {
     pub(super) consequences: Vec<&'a Finding>,
     /// Findings of their own that ask for action, worst first.
     pub(super) others: Vec<&'a Finding>,
+    /// Findings that follow from one of the others.
+    pub(super) folded: Vec<&'a Finding>,
     /// What could not be seen.
     pub(super) blind: Vec<&'a Finding>,
     /// Worth knowing, no more.
@@ -39,6 +41,7 @@ impl<'a> View<'a> {
             root,
             consequences: Vec::new(),
             others: Vec::new(),
+            folded: Vec::new(),
             blind: Vec::new(),
             notes: Vec::new(),
             by_id,
@@ -56,6 +59,8 @@ impl<'a> View<'a> {
                 view.notes.push(finding);
             } else if !explained.contains(id) {
                 view.others.push(finding);
+            } else {
+                view.folded.push(finding);
             }
         }
         view

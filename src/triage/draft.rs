@@ -115,12 +115,22 @@ impl Draft {
 
     fn absorb(&mut self, other: Self) {
         self.severity = self.severity.max(other.severity);
+        if other.confidence > self.confidence {
+            // The one who knows more speaks for all.
+            self.title = other.title;
+            self.meaning = other.meaning;
+            self.category = other.category;
+            self.level = other.level;
+            self.remedy = other.remedy;
+            self.evidence.splice(0..0, other.evidence);
+        } else {
+            self.evidence.extend(other.evidence);
+        }
         for subject in other.subjects {
             if !self.subjects.contains(&subject) {
                 self.subjects.push(subject);
             }
         }
-        self.evidence.extend(other.evidence);
         self.confidence = self.confidence.max(other.confidence);
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);

@@ -1,5 +1,7 @@
 //! Containers that do not start, do not stay, or did not stay.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use super::{exits, images};
@@ -27,6 +29,29 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                 State::Running { .. } if container.restarts > 0 => restarted(facts, pod, container, out),
                 _ => {}
             }
+        }
+    }
+    adopt(facts, out);
+}
+
+/// Gives crashes without a log the cause of their siblings: pods of one owner that end in the same way ended for the same
+/// reason.
+fn adopt(facts: &Facts, out: &mut [Draft]) {
+    let owner = |draft: &Draft| -> Option<String> {
+        let subject = draft.subjects.first()?;
+        let pod = facts.pods.get(&(subject.namespace().to_owned(), subject.name().to_owned()))?;
+        let way = draft.cause.split('\u{0}').next()?;
+        pod.owner.as_ref().map(|_| format!("{} {} {} {way}", draft.rule, subject.namespace(), owner_path(pod)))
+    };
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    for draft in out.iter().filter(|d| !d.cause.ends_with('\u{0}') && d.cause.contains('\u{0}')) {
+        if let Some(owner) = owner(draft) {
+            known.entry(owner).or_insert_with(|| draft.cause.clone());
+        }
+    }
+    for draft in out.iter_mut().filter(|d| d.cause.ends_with('\u{0}')) {
+        if let Some(cause) = owner(draft).and_then(|o| known.get(&o)) {
+            draft.cause.clone_from(cause);
         }
     }
 }
@@ -346,7 +371,7 @@ fn crash(facts: &Facts, pod: &Pod, container: &Container, ended: Option<&Termina
     .seen_in(cause.iter().flat_map(|c| c.evidence.iter().take(4).cloned()))
     .seen_in(ended.map(|e| status(pod, container, pointer_of(container), &show(e))))
     .confidence(if is_error { 0.85 } else { 0.6 })
-    .same_when(format!("{} {code} {}", container.name, shape(said.as_deref().unwrap_or_default())))
+    .same_when(format!("{} {code}\u{0}{}", container.name, shape(said.as_deref().unwrap_or_default())))
     .between(ended.and_then(|e| e.started), ended.and_then(|e| e.finished))
     .times(container.restarts.unsigned_abs());
     if is_error {
