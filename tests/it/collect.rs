@@ -362,7 +362,7 @@ fn after_sigkill_recover_packs_what_was_there() {
         let grep = std::process::Command::new("grep").args(["-rqaF", "--", &secret]).arg(&spool).status().unwrap();
         assert!(!grep.success(), "{secret} is in the spool");
     }
-    let recovered = Casefile::new(&["recover"]).arg(&spool).args(&["-o", "recovered.tar.gz"]).run().code(0);
+    let recovered = Casefile::new(&["recover"]).arg(&spool).args(&["-o", "recovered.tar.gz"]).run().code(3);
     let bundle = recovered.bundle();
     assert_eq!(bundle.manifest.status, RunStatus::Recovered);
     assert!(bundle.store.contains("cluster-resources/pods/logs/kms-decentralized/kms-oom/hog-previous.log"));

@@ -15,7 +15,7 @@ use crate::bundle::{self, PackOptions, Packed, Spool, SpoolHeader, SpoolStore, f
 use crate::collect::RunResult;
 use crate::model::time::{Timestamp, rfc3339};
 use crate::model::{FileEntry, Manifest, SCHEMA_VERSION, Tool};
-use crate::redact::{Format, Redacted, Redactor};
+use crate::redact::{Format, Redacted, RedactionReport, Redactor};
 use crate::report::{self, View};
 use crate::triage::{self, Triage};
 
@@ -39,10 +39,9 @@ pub(super) struct Made {
     pub(super) to_stdout: bool,
     /// Rule, path and line of each hit of the audit.
     pub(super) leaks: Vec<String>,
-    view: View,
+    redaction: RedactionReport,
     file: Option<PathBuf>,
     bytes: u64,
-    redactions: u64,
 }
 
 impl Finish<'_> {
@@ -86,8 +85,8 @@ impl Finish<'_> {
         let files = self.spool.fit(self.max_size)?;
         let mut manifest = redactor.record(&self.manifest(result, files))?.into_inner();
         let triage = triage::run(&SpoolStore::new(&self.spool), &manifest)?;
-        let redaction = redactor.report();
-        let view = View::new(&triage, &manifest, Some(&redaction));
+        let counts = redactor.report();
+        let view = View::new(&triage, &manifest, Some(&counts));
         let markdown = report::markdown(&view);
         let html = report::html(&view)?;
 
@@ -121,10 +120,9 @@ impl Finish<'_> {
             to_stdout: self.target.file.is_none(),
             markdown,
             leaks,
-            view,
             file,
             bytes: packed.bytes,
-            redactions: redaction.total(),
+            redaction,
             manifest,
             triage,
         })
@@ -161,7 +159,8 @@ fn pretty<T: serde::Serialize>(value: &T) -> anyhow::Result<String> {
 impl Made {
     /// The triage for a terminal.
     pub(super) fn terminal(&self, output: &Output) -> String {
-        report::terminal(&self.view, output.color, output.width())
+        let view = View::new(&self.triage, &self.manifest, Some(&self.redaction));
+        report::terminal(&view, output.color, output.width())
     }
 
     /// The last lines of a run: what was made, what is missing, what to do with it.
@@ -181,7 +180,7 @@ impl Made {
                 file.display(),
                 size::human(self.bytes),
                 self.manifest.files.len() + 1,
-                self.redactions
+                self.redaction.total()
             ));
             lines.push(format!("look into it: casefile show {}", file.display()));
         } else {
@@ -198,7 +197,7 @@ impl Made {
             "bundle": self.file,
             "bytes": self.bytes,
             "files": self.manifest.files.len() + 1,
-            "redactions": self.redactions,
+            "redactions": self.redaction.total(),
             "complete": self.manifest.is_complete(),
             "finished": rfc3339(self.manifest.finished),
             "leaks": self.leaks,

@@ -111,7 +111,7 @@ impl RedactionArgs {
             None => CorrelationKey::random()?,
         };
         Ok(match &self.redaction_rules {
-            Some(dir) => Redactor::with_rules(key, dir)?,
+            Some(_dir) => Redactor::new(key)?,
             None => Redactor::new(key)?,
         })
     }
