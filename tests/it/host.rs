@@ -60,7 +60,7 @@ impl Test {
             limits: self.limits.clone(),
             events,
             cancel: self.cancel.clone(),
-            wanted: Arc::new(move |id| wanted.iter().any(|w| id.as_str().starts_with(w.as_str()))),
+            wanted: Arc::new(move |item| wanted.iter().any(|w| item.id().as_str().starts_with(w.as_str()))),
         };
         let result = engine.run(items_at(&self.profile(), &self.roots)).await;
         let mut archive = Vec::new();

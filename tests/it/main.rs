@@ -1,15 +1,11 @@
 //! The integration tests: one binary, so that it links once.
 
 mod architecture;
+mod bundle;
 mod collect;
+mod demo;
 mod engine;
 mod host;
-mod support;
-mod bundle;
 mod kubernetes;
-mod demo;
-mod bundle;
 mod serve;
-mod bundle;
-mod demo;
-mod kubernetes;
+mod support;

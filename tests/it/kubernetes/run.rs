@@ -127,7 +127,7 @@ pub(super) async fn collect_from(
         limits,
         events,
         cancel: CancellationToken::new(),
-        wanted: Arc::new(move |id| id.as_str().starts_with("kubernetes/") || wanted(id)),
+        wanted: Arc::new(move |item| item.id().as_str().starts_with("kubernetes/") || wanted(item.id())),
     };
     let result = engine.run(items).await;
     let mut archive = Vec::new();
