@@ -108,6 +108,10 @@ impl Cluster {
         &self.inner.version
     }
 
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.inner.request_timeout
+    }
+
     /// Refuses what the server has refused before, without asking it again.
     pub(super) fn allowed(&self, access: &Access) -> Result<(), CollectError> {
         let denied = self.inner.denied.lock().unwrap_or_else(PoisonError::into_inner);

@@ -29,6 +29,8 @@ pub struct Detection {
     pub namespaces: Vec<String>,
     /// Whether a profile recognised its system.
     pub matched: bool,
+    /// Why the search could not be finished, if so. The result is then a guess, and the collection goes on with it.
+    pub doubt: Option<String>,
 }
 
 /// The error for a namespace that does not exist; `known` has the most similar ones first.
@@ -76,42 +78,52 @@ impl Cluster {
     ///
     /// Where pods cannot be listed in all namespaces, the profile's own namespaces and the context's are asked one by
     /// one. Where nothing is recognised, the result is the profile `kubernetes` with the context's namespace and `default`.
+    /// A server that fails or hangs here does not end the run: the search is given up after two request timeouts.
     ///
     /// # Errors
-    /// [`CollectError::NotFound`] with suggestions when a namespace of `namespaces` does not exist; anything else when the
-    /// server does not answer.
+    /// [`CollectError::NotFound`] with suggestions when a namespace of `namespaces` does not exist.
     pub async fn detect(&self, profiles: &[Profile], namespaces: &[String]) -> Result<Detection, CollectError> {
         for name in namespaces {
             self.must_exist(name).await?;
         }
-        for profile in profiles.iter().filter(|p| !p.kubernetes.detect.is_empty()) {
-            let found = self.namespaces_of(profile, namespaces).await?;
-            if !found.is_empty() {
-                let namespaces = if namespaces.is_empty() { found } else { unique(namespaces.iter().cloned()) };
-                return Ok(Detection { profile: profile.id.clone(), namespaces, matched: true });
-            }
-        }
+        let search = self.first_match(profiles, namespaces);
+        let doubt = match tokio::time::timeout(2 * self.request_timeout(), search).await {
+            Ok(Ok(Some(found))) => return Ok(found),
+            Ok(Ok(None)) => None,
+            Ok(Err(error)) => Some(format!("the pods could not be looked through: {error}")),
+            Err(_) => Some("the pods could not be looked through in time".to_owned()),
+        };
         let namespaces = if namespaces.is_empty() {
             let own = self.default_namespace();
             unique([own, "default"].into_iter().filter(|n| !n.is_empty()).map(str::to_owned))
         } else {
             unique(namespaces.iter().cloned())
         };
-        Ok(Detection { profile: GENERIC.to_owned(), namespaces, matched: false })
+        Ok(Detection { profile: GENERIC.to_owned(), namespaces, matched: false, doubt })
+    }
+
+    async fn first_match(&self, profiles: &[Profile], only: &[String]) -> Result<Option<Detection>, CollectError> {
+        for profile in profiles.iter().filter(|p| !p.kubernetes.detect.is_empty()) {
+            let found = self.namespaces_of(profile, only).await?;
+            if !found.is_empty() {
+                let namespaces = if only.is_empty() { found } else { unique(only.iter().cloned()) };
+                return Ok(Some(Detection { profile: profile.id.clone(), namespaces, matched: true, doubt: None }));
+            }
+        }
+        Ok(None)
     }
 
     async fn must_exist(&self, name: &str) -> Result<(), CollectError> {
         let path = format!("/api/v1/namespaces/{}", escaped(name));
-        match self.get(None, &path, "application/json", SIZE_MAX).await? {
-            // Whoever may read a namespace's objects need not be allowed to read the namespace itself.
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.code == 403 => Ok(()),
-            Err(refusal) if refusal.code == 404 => {
+        match self.get(None, &path, "application/json", SIZE_MAX).await {
+            Ok(Err(refusal)) if refusal.code == 404 => {
                 let mut known = self.namespace_names().await.unwrap_or_default();
                 known.sort_by_key(|other| (distance(name, other), other.clone()));
                 Err(unknown(name, &known))
             }
-            Err(refusal) => Err(refusal.into_error()),
+            // Whoever may read a namespace's objects need not be allowed to read the namespace itself, and a server that
+            // stumbles here may answer the next question.
+            _ => Ok(()),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a Kubernetes API server tells: objects, events, logs, usage, exec and proxied HTTP.
 //!
-//! [`Cluster::connect`] finds the cluster, [`Cluster::detect`] the profile and its namespaces, and [`plan`] turns both
+//! [`Cluster::connect`] finds the cluster, [`Cluster::detect`] the profile and its namespaces, and [`plan()`] turns both
 //! into items. Nothing here creates, patches or deletes: the verbs are `get`, `list`, and the subresources `log`,
-//! `exec` (commands of the profile) and `proxy`. Access reviews of [`review`] are questions, not objects.
+//! `exec` (commands of the profile) and `proxy`. Access reviews of [`review()`] are questions, not objects.
 //!
 //! Every answer is read in pieces: a list costs the memory of one object, a log that of one chunk.
 

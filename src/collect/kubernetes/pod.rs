@@ -145,9 +145,20 @@ impl Pod {
         if phase != "Running" {
             return Some(format!("the pod is {phase}"));
         }
-        let container = container?;
-        let status = self.status_of(container)?;
-        match &status.state {
+        let Some(container) = container else {
+            // One container that runs may be the one that listens.
+            let mut idle = self.status.container_statuses.iter().flatten().map(|s| (&s.name, s.not_running()));
+            let (name, why) = idle.next()?;
+            let why = why?;
+            return idle.all(|(_, why)| why.is_some()).then(|| format!("no container runs; {name}: {why}"));
+        };
+        self.status_of(container)?.not_running()
+    }
+}
+
+impl ContainerStatus {
+    fn not_running(&self) -> Option<String> {
+        match &self.state {
             State { running: Some(_), .. } => None,
             State { waiting: Some(waiting), .. } => {
                 Some(format!("the container waits: {}", waiting.reason.as_deref().unwrap_or("no reason given")))
@@ -158,9 +169,7 @@ impl Pod {
             _ => Some("the container has not started".to_owned()),
         }
     }
-}
 
-impl ContainerStatus {
     fn failed(&self) -> bool {
         let bad_end = |state: &State| state.terminated.as_ref().is_some_and(|t| t.exit_code != 0);
         let stuck = |reason: &str| reason.contains("BackOff") || reason.contains("Err");
@@ -202,8 +211,16 @@ mod tests {
             [("i", false, false), ("a", true, true), ("a", false, true), ("b", false, false), ("e", false, false)];
         assert_eq!(logs, want.map(|(c, p, f)| (c.to_owned(), p, f)));
         assert_eq!(pod.not_running(Some("b")), None);
+        assert_eq!(pod.not_running(None), None);
         assert_eq!(pod.not_running(Some("a")).unwrap(), "the container waits: CrashLoopBackOff");
         assert_eq!(pod.not_running(Some("i")).unwrap(), "the container ended with exit code 0");
+    }
+
+    #[test]
+    fn a_pod_whose_containers_all_wait_is_not_asked() {
+        let pod = pod(json!({"metadata": {"name": "p"}, "status": {"phase": "Running",
+            "containerStatuses": [{"name": "a", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}}));
+        assert_eq!(pod.not_running(None).unwrap(), "no container runs; a: the container waits: CrashLoopBackOff");
     }
 
     #[test]

@@ -121,6 +121,24 @@ async fn a_profile_is_found_by_its_pods_in_all_namespaces_or_in_its_own() {
 }
 
 #[tokio::test]
+async fn a_search_that_fails_or_hangs_ends_in_a_guess() {
+    for hangs in [false, true] {
+        let fake = Fake::start(move |ask| {
+            let broken = if hangs { Reply::Hang } else { Reply::status(500, "etcd is down") };
+            ask.path.ends_with("/pods").then_some(broken)
+        })
+        .await;
+        let cluster = connect(fake.addr).await.unwrap();
+        let detection = cluster.detect(profile::builtin(), &["a".to_owned()]).await.unwrap();
+        assert_eq!(
+            (detection.profile.as_str(), detection.namespaces.as_slice()),
+            ("kubernetes", ["a".to_owned()].as_slice())
+        );
+        assert!(detection.doubt.unwrap().contains("pods could not be looked through"));
+    }
+}
+
+#[tokio::test]
 async fn a_namespace_that_does_not_exist_is_told_with_the_nearest() {
     let fake = Fake::start(|ask| match ask.path.as_str() {
         "/api/v1/namespaces/kms-thershold" => Some(Reply::status(404, "namespaces \"kms-thershold\" not found")),

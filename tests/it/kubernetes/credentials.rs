@@ -31,13 +31,13 @@ impl Pki {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let issue = |names: Vec<String>| {
+        let sign = |names: Vec<String>| {
             let key = KeyPair::generate().unwrap();
             let cert = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
             (cert, key)
         };
-        let (server, server_key) = issue(vec!["127.0.0.1".to_owned()]);
-        let (client, client_key) = issue(vec!["operator".to_owned()]);
+        let (server, server_key) = sign(vec!["127.0.0.1".to_owned()]);
+        let (client, client_key) = sign(vec!["operator".to_owned()]);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(ca.der().clone()).unwrap();
