@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::api::Call;
-use super::discovery::group_version;
+use super::discovery::{METRICS_GROUP, group_version};
 use super::http::{Format, Response, json as respond, no_such_page};
 use super::objects::{List, Object, typed};
 use super::page;
@@ -87,7 +87,10 @@ fn list(call: &Call) -> Result<Response, Status> {
     let limit = limit.into_iter().chain(call.state.page_limit).min().unwrap_or(usize::MAX);
 
     let mut metadata = Map::new();
-    metadata.insert("resourceVersion".into(), version.to_string().into());
+    // Usage is measured, not stored, and has no versions.
+    if target.group != METRICS_GROUP {
+        metadata.insert("resourceVersion".into(), version.to_string().into());
+    }
     if let Some(text) = call.query.get("continue") {
         if call.expire {
             return Err(page::expire(text, version));
