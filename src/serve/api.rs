@@ -69,7 +69,8 @@ pub(super) async fn answer(
     state.record(record);
     result.map(|mut response| {
         if !offset.is_zero() {
-            let date = (Utc::now() + offset).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            let now = Utc::now();
+            let date = now.checked_add_signed(offset).unwrap_or(now).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
             if let Ok(value) = HeaderValue::from_str(&date) {
                 response.headers_mut().insert(DATE, value);
             }

@@ -28,11 +28,12 @@ const FIELDS: [(&str, &str); 15] = [
 pub(super) fn converted(event: &Value) -> Value {
     let mut out = Map::new();
     for (name, stored) in FIELDS {
-        let value = &event[stored];
-        // The real server writes a missing time, and leaves out everything else that is empty.
-        if name == "eventTime" || !(value.is_null() || value == "") {
-            out.insert(name.to_owned(), value.clone());
-        }
+        match event.get(stored) {
+            // The real server leaves out empty texts and keeps times that are null.
+            Some(value) if value != "" => out.insert(name.to_owned(), value.clone()),
+            None if name == "eventTime" => out.insert(name.to_owned(), Value::Null),
+            _ => None,
+        };
     }
     Value::Object(out)
 }
@@ -47,11 +48,11 @@ mod tests {
     fn fields_have_their_new_names() {
         let event = json!({
             "metadata": {"name": "e"}, "involvedObject": {"name": "p"}, "reason": "R", "message": "m",
-            "source": {"component": "c"}, "count": 14, "type": "Warning", "eventTime": null, "reportingInstance": "",
+            "source": {"component": "c"}, "count": 14, "type": "Warning", "reportingInstance": "", "lastTimestamp": null,
         });
         assert_eq!(
             converted(&event).to_string(),
-            r#"{"metadata":{"name":"e"},"eventTime":null,"reason":"R","regarding":{"name":"p"},"note":"m","type":"Warning","deprecatedSource":{"component":"c"},"deprecatedCount":14}"#
+            r#"{"metadata":{"name":"e"},"eventTime":null,"reason":"R","regarding":{"name":"p"},"note":"m","type":"Warning","deprecatedSource":{"component":"c"},"deprecatedLastTimestamp":null,"deprecatedCount":14}"#
         );
     }
 }

@@ -86,6 +86,16 @@ impl Objects {
         self.files.keys().any(|(g, _)| g == group)
     }
 
+    /// Whether there is a list in which objects of a kind and namespace would be.
+    pub(super) fn has_list(&self, group: &str, plural: &str, namespace: Option<&str>) -> bool {
+        let group = if group == events::GROUP && plural == "events" { "" } else { group };
+        let files = self.files.get(&(group.to_owned(), plural.to_owned()));
+        files
+            .into_iter()
+            .flatten()
+            .any(|(owner, _)| namespace.is_none() || owner.is_none() || owner.as_deref() == namespace)
+    }
+
     /// The lists in which objects of a kind and namespace may be.
     ///
     /// # Errors

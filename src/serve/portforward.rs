@@ -41,7 +41,8 @@ const PROTOCOLS: [&str; 1] = ["v4.channel.k8s.io"];
 pub(super) async fn run(call: Call, request: Request<Incoming>) -> Result<Response, Status> {
     let (state, stop) = (Arc::clone(&call.state), call.stop.clone());
     let (pod, ports) = blocking(move || find(&call)).await?;
-    upgrade(request, &PROTOCOLS, move |socket| async move {
+    let shared = Arc::clone(&state);
+    upgrade(&shared, request, &PROTOCOLS, move |socket| async move {
         tokio::select! {
             () = stop.cancelled() => {}
             _ = tokio::time::timeout(OPEN, forward(socket, state, pod, ports)) => {}

@@ -263,3 +263,85 @@ pub(super) fn find(group: &str, plural: &str) -> Option<(Vec<Column>, Cells)> {
     };
     Some((columns.iter().map(column).collect(), *cells))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::serve::clock;
+
+    /// Fields that the cells look at, so that made-up objects reach into them.
+    const NAMES: [&str; 40] = [
+        "metadata",
+        "status",
+        "spec",
+        "name",
+        "containers",
+        "initContainers",
+        "containerStatuses",
+        "state",
+        "ports",
+        "initContainerStatuses",
+        "terminated",
+        "waiting",
+        "lastState",
+        "finishedAt",
+        "restartCount",
+        "conditions",
+        "type",
+        "reason",
+        "creationTimestamp",
+        "involvedObject",
+        "series",
+        "count",
+        "source",
+        "addresses",
+        "port",
+        "nodeInfo",
+        "subsets",
+        "accessModes",
+        "claimRef",
+        "selector",
+        "matchLabels",
+        "matchExpressions",
+        "template",
+        "jobTemplate",
+        "startTime",
+        "completionTime",
+        "readinessGates",
+        "labels",
+        "ownerReferences",
+        "exitCode",
+    ];
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-zA-Z/,=]{0,6}".prop_map(Value::from),
+            Just(Value::from("2026-11-21T06:00:00Z")),
+            Just(Value::from("0001-01-01T00:00:00Z")),
+        ];
+        leaf.prop_recursive(6, 120, 6, |inner| {
+            let fields = prop::collection::vec((prop::sample::select(&NAMES[..]), inner.clone()), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                fields.prop_map(|f| f.into_iter().map(|(n, v)| (n.to_owned(), v)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_kind_fills_every_column_of_any_object(object in json()) {
+            let now = clock::parse("2026-11-21T06:32:42Z").unwrap();
+            for (group, plural, ..) in KINDS {
+                let (columns, cells) = find(group, plural).unwrap();
+                prop_assert_eq!(columns.len(), cells(&object, now).len(), "{}", plural);
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use casefile::serve::{Fault, FaultKind};
 use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{CORE, Cluster, NS};
 
@@ -98,4 +99,35 @@ async fn requests_are_remembered() {
     assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("GET", PODS));
     assert_eq!((requests[0].query.as_str(), requests[0].user_agent.as_str()), ("limit=1", "test/1"));
     assert_eq!((requests[0].impersonate.as_deref(), requests[0].status), (Some("auditor"), 200));
+}
+
+/// Sends bytes as they are; what comes back until the server closes the connection.
+async fn raw(cluster: &Cluster, bytes: &[u8]) -> String {
+    let mut stream = tokio::net::TcpStream::connect(cluster.server.addr()).await.unwrap();
+    // The server may close before everything is sent.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    // A reset after the answer is an end as well.
+    let _ = read.expect("the server keeps a broken connection");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn broken_requests_end_their_connection_only() {
+    let cluster = Cluster::recorded().await;
+    let long = format!("GET /version HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(200_000));
+    let many = format!("GET /version HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "a: b\r\n".repeat(500));
+    for (bytes, status) in [(long, "431"), (many, "431"), ("nonsense\r\n\r\n".to_owned(), "400")] {
+        let answer = raw(&cluster, bytes.as_bytes()).await;
+        assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    let traversal =
+        "GET /api/v1/namespaces/../pods/..%2f..%2fetc/log HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    assert!(raw(&cluster, traversal.as_bytes()).await.starts_with("HTTP/1.1 404"));
+    let request =
+        Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").body(vec![b' '; 2 << 20]).unwrap();
+    // The answer may be lost, because the server does not read the rest.
+    assert!(cluster.send(request).await.map_or(true, |answer| answer.status == 400));
+    assert_eq!(cluster.get("/readyz").await.text(), "ok");
 }

@@ -1,12 +1,12 @@
 //! Discovery, objects, pages, selectors, tables, watches and access.
 
-use casefile::serve::{Denial, Fault, FaultKind};
+use casefile::serve::{Denial, Fault, FaultKind, Server};
 use http::Request;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
-use super::{CORE, Cluster, NS, TABLE};
+use super::{CORE, Cluster, NS, TABLE, store};
 
 #[tokio::test]
 async fn clients_discover_every_kind() {
@@ -279,6 +279,11 @@ async fn missing_rights_are_refused_in_the_recorded_words() {
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         Request::post(path).header("content-type", "application/json").body(body.into_bytes()).unwrap()
     };
+    for body in ["[1]", "\"x\"", "null", "{\"spec\":7}", "{"] {
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let answer = cluster.send(Request::post(path).body(body.as_bytes().to_vec()).unwrap()).await.unwrap();
+        assert_eq!(answer.status, 400, "{body}");
+    }
     for (verb, resource, sub, allowed) in [
         ("list", "pods", "", true),
         ("get", "pods", "log", false),
@@ -310,6 +315,27 @@ async fn nothing_can_be_written() {
         let answer = cluster.send(request).await.unwrap();
         assert_eq!((answer.status, &answer.json()["reason"]), (405, &json!("MethodNotAllowed")), "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn a_bundle_says_what_it_has_no_list_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let pods = dir.path().join("cluster-resources/pods/a.json");
+    std::fs::create_dir_all(pods.parent().unwrap()).unwrap();
+    std::fs::write(pods, r#"{"kind":"PodList","apiVersion":"v1","items":[]}"#).unwrap();
+    // The time of the collection is the one for ages.
+    std::fs::write(dir.path().join("manifest.json"), r#"{"finished":"2026-11-21T06:32:42Z"}"#).unwrap();
+    let cluster = Cluster::start(Server::builder(store(dir.path()))).await;
+    assert_eq!(cluster.get("/api/v1/namespaces/a/pods").await.header("warning"), "");
+    let missing = cluster.get("/api/v1/namespaces/b/pods").await;
+    assert_eq!(missing.json()["items"], json!([]));
+    assert_eq!(
+        missing.header("warning"),
+        "299 - \"the bundle has no pods of namespace b: none existed, or they were not collected\""
+    );
+    // A fixture is a whole cluster: what it does not have does not exist.
+    let recorded = Cluster::recorded().await;
+    assert_eq!(recorded.get("/api/v1/namespaces/absent/pods").await.header("warning"), "");
 }
 
 #[tokio::test]
