@@ -172,9 +172,9 @@ fn pods(view: &View<'_>) -> (Vec<Value>, usize) {
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
 fn pod(p: &PodRow, many: bool, now: crate::model::time::Timestamp) -> Value {
     let tone = match p.severity {
-        Some(severity) => severity.to_string(),
-        None if p.over || p.ready == p.containers => "good".to_owned(),
-        None => String::new(),
+        Some(severity) if severity > Severity::Info => severity.to_string(),
+        _ if p.over || p.ready == p.containers => "good".to_owned(),
+        _ => String::new(),
     };
     let share = match (p.memory, p.memory_limit) {
         (Some(used), Some(limit)) if limit > 0 => Some((used as f64 / limit as f64 * 100.0).min(100.0)),

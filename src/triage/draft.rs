@@ -188,6 +188,8 @@ fn finish(mut draft: Draft, ids: &mut BTreeSet<String>) -> Reaching {
     draft.evidence.retain(|e| seen.insert((e.path.clone(), format!("{:?}", e.place), e.excerpt.clone())));
     draft.evidence.truncate(EVIDENCE_MAX);
     let title = text::line(&draft.title.replace("{who}", &who(&draft.subjects)), 300);
+    // Names and messages of the system stand in these texts, and they may hold anything.
+    let clean = |texts: Vec<String>| texts.iter().map(|t| text::line(t, 500)).collect();
     let finding = Finding {
         id,
         rule: draft.rule,
@@ -195,12 +197,12 @@ fn finish(mut draft: Draft, ids: &mut BTreeSet<String>) -> Reaching {
         severity: draft.severity,
         level: draft.level,
         title,
-        meaning: draft.meaning,
+        meaning: text::line(&draft.meaning, 800),
         subjects: draft.subjects,
         evidence: draft.evidence,
         confidence: draft.confidence,
-        because: draft.because,
-        remedy: draft.remedy,
+        because: clean(draft.because),
+        remedy: clean(draft.remedy),
         explains: Vec::new(),
         first_seen: draft.first,
         last_seen: draft.last,
@@ -213,11 +215,24 @@ fn finish(mut draft: Draft, ids: &mut BTreeSet<String>) -> Reaching {
 fn who(subjects: &[Subject]) -> String {
     let [first, rest @ ..] = subjects else { return "it".to_owned() };
     if rest.is_empty() {
-        return format!("{} {}", first.kind(), first.name());
+        return format!("{} {}", kind_word(first.kind()), first.name());
     }
     let names: Vec<&str> = subjects.iter().map(Subject::name).collect();
     let kind = if subjects.iter().all(|s| s.kind() == first.kind()) { first.kind() } else { "object" };
-    format!("{} ({})", text::count(subjects.len(), kind), text::names(&names, NAMES_MAX))
+    format!("{} ({})", text::count(subjects.len(), kind_word(kind)), text::names(&names, NAMES_MAX))
+}
+
+/// The kind as people say it.
+fn kind_word(kind: &str) -> &str {
+    match kind {
+        "persistentvolumeclaim" => "claim",
+        "persistentvolume" => "volume",
+        "resourcequota" => "quota",
+        "horizontalpodautoscaler" => "autoscaler",
+        "poddisruptionbudget" => "disruption budget",
+        "storageclass" => "storage class",
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
 use crate::model::time::Timestamp;
 
 /// Version of `triage.json`.
@@ -251,7 +252,9 @@ impl Subject {
     /// A subject; `namespace` is empty for cluster scope.
     #[must_use]
     pub fn new(kind: &str, namespace: &str, name: &str) -> Self {
-        Self(format!("{}/{namespace}/{name}", kind.to_ascii_lowercase()))
+        let subject = format!("{}/{namespace}/{name}", kind.to_ascii_lowercase());
+        // Real names are plain; a name that is not must not reach a terminal as it is.
+        if subject.bytes().all(|b| b.is_ascii_graphic()) { Self(subject) } else { Self(text::line(&subject, 800)) }
     }
 
     /// `kind/namespace/name`.

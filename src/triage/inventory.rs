@@ -7,10 +7,12 @@ use chrono::TimeDelta;
 use super::clock;
 use super::facts::{Facts, Pod, Role, State};
 use super::finding::{Finding, PodRow, Severity};
-use super::quantity;
+use super::{quantity, text};
 
 /// Pods that are kept.
 const PODS_MAX: usize = 5_000;
+/// Longest name, in characters.
+const NAME: usize = 253;
 
 /// One row a pod, sorted by namespace and name; when there are too many, those without a finding are left out first.
 pub(super) fn pods(facts: &Facts, findings: &[Finding], offset: TimeDelta) -> Vec<PodRow> {
@@ -39,10 +41,10 @@ fn row(facts: &Facts, pod: &Pod, severity: Option<Severity>, offset: TimeDelta) 
     let usage: Vec<u64> = apps().filter_map(|c| facts.usage.get(&(pod.key.clone(), c.name.clone()))?.memory).collect();
     let limits: Option<Vec<u64>> = apps().map(|c| quantity::bytes(c.limits.get("memory")?)).collect();
     PodRow {
-        namespace: pod.key.0.clone(),
-        name: pod.key.1.clone(),
-        node: pod.node.clone(),
-        status: status(pod),
+        namespace: text::line(&pod.key.0, NAME),
+        name: text::line(&pod.key.1, NAME),
+        node: text::line(&pod.node, NAME),
+        status: text::line(&status(pod), NAME),
         ready: u32::try_from(apps().filter(|c| c.ready).count()).unwrap_or(u32::MAX),
         containers: u32::try_from(apps().count()).unwrap_or(u32::MAX),
         restarts: pod.containers.iter().map(|c| c.restarts.unsigned_abs()).sum(),

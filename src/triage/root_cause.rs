@@ -16,7 +16,7 @@ use crate::profile::LabelSelector;
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 61] = [
+const DEPTHS: [(&str, u8); 64] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -75,6 +75,9 @@ const DEPTHS: [(&str, u8); 61] = [
     ("workload-unavailable", 5),
     ("rollout-stuck", 5),
     ("cronjob-failing", 5),
+    ("kms-peers-unreachable", 2),
+    ("kms-endpoint-silent", 3),
+    ("kms-endpoint-unreachable", 6),
     ("service-without-endpoints", 6),
     ("hpa-cannot-scale", 6),
     ("disruption-budget-blocks", 6),

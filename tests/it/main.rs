@@ -9,3 +9,4 @@ mod host;
 mod kubernetes;
 mod serve;
 mod support;
+mod triage;

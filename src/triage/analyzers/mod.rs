@@ -7,6 +7,7 @@ mod containers;
 mod events;
 mod exits;
 mod images;
+mod kms;
 mod logs;
 mod nodes;
 mod pods;
@@ -46,6 +47,7 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     certificates::analyze(facts, &mut drafts);
     cluster::analyze(context, &mut drafts);
     conditions::analyze(facts, &mut drafts);
+    kms::analyze(facts, &mut drafts);
     visibility::analyze(context, &mut drafts);
     // Last, because it reports only what nothing else is about.
     events::analyze(facts, &mut drafts);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogKey, objects, usage};
+use super::{At, Facts, LogKey, health, objects, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -48,6 +48,11 @@ pub(crate) fn load(
             each_object(&mut facts, store, path, &mut |facts, at, object| usage::pod_metrics(facts, &at, object))
         } else if path.starts_with("usage/nodes/") && path.ends_with("/stats-summary.json") {
             document(&mut facts, store, path, &mut |facts, path, value| usage::node_stats(facts, path, value))
+        } else if let Some(pod) = health::parse_path(path) {
+            store.read(path, DOCUMENT_MAX).map(|bytes| {
+                let output = String::from_utf8_lossy(&bytes);
+                facts.health.extend(health::parse(path, pod, &output));
+            })
         } else if path == layout::CLUSTER_VERSION {
             document(&mut facts, store, path, &mut |facts, _, value| {
                 facts.server_version = super::value::string(value, "/string");

@@ -3,6 +3,7 @@
 //! Only what a rule needs is kept, so memory grows with the number of objects and not with their size. Every fact knows
 //! where in the bundle it stands.
 
+mod health;
 mod list;
 mod load;
 mod logs;
@@ -14,6 +15,7 @@ mod workload_types;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(crate) use health::{Context as NetworkView, Health, Peer};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
@@ -81,6 +83,8 @@ pub(crate) struct Facts {
     pub(crate) usage: BTreeMap<(Key, String), Usage>,
     /// Bytes of a claim: used and capacity.
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
+    /// What health checks of a KMS printed.
+    pub(crate) health: Vec<Health>,
     /// Lists that are in the bundle: API group, plural, namespace (empty for cluster scope).
     pub(crate) lists: BTreeSet<(String, String, String)>,
     /// What could not be read, with the reason.

@@ -1,0 +1,138 @@
+//! What a KMS says about itself and its peers. Kubernetes and the logs of a party do not show that a peer is down.
+
+use crate::triage::draft::Draft;
+use crate::triage::facts::{Facts, Health, NetworkView, Peer};
+use crate::triage::finding::{Category, Level, Severity, Subject};
+use crate::triage::text;
+
+pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
+    for health in &facts.health {
+        let cores = || core_pods(facts, health);
+        if !health.connected {
+            out.push(
+                Draft::new("kms-endpoint-unreachable", Category::Connectivity, Severity::Critical, Level::Two)
+                    .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
+                    .title(format!("the KMS endpoint does not answer: {}", text::line(&health.connect_error, 140)))
+                    .meaning("Nobody can ask this party for a decryption or a key.")
+                    .seen_in([health.at("\"error\"").evidence(&health.connect_error)])
+                    .because(format!("kms-health-check in pod {} cannot connect", health.pod.1))
+                    .confidence(0.8)
+                    .reaches(cores())
+                    .remedy([format!("Look at the core pod: kubectl -n {} get pods -l app=kms-core", health.pod.0)]),
+            );
+            continue;
+        }
+        if health.keys_available == Some(false) && !health.key_error.is_empty() {
+            out.push(
+                Draft::new("kms-endpoint-silent", Category::Connectivity, Severity::Critical, Level::Three)
+                    .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
+                    .title(format!("the KMS endpoint accepts connections and does not serve: {}", text::line(&health.key_error, 140)))
+                    .meaning("The port is open, which is all that \"reachable\" means here; the process hangs, or another program listens there.")
+                    .seen_in([health.at("key_material").evidence(&health.key_error)])
+                    .because("the call for the key material fails while the connection works")
+                    .confidence(0.8)
+                    .reaches(cores())
+                    .remedy([format!("Read what the server does: kubectl -n {} logs -l app=kms-core -c kms-core --tail 100", health.pod.0), "Check that the address is the gRPC port 50100, not 9646 or 50001".to_owned()]),
+            );
+        } else if health.keys_available.is_some() && health.key_ids == 0 {
+            out.push(
+                Draft::new("kms-no-keys", Category::KeyManagement, Severity::Warning, Level::Two)
+                    .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
+                    .title("the KMS holds no FHE key")
+                    .meaning("Before the first key generation this is normal. Later it means that the private vault is not mounted or its prefix is wrong, not that keys were deleted.")
+                    .seen_in([health.at("fhe_key_ids").evidence("fhe_key_ids: []")])
+                    .confidence(0.6)
+                    .reaches(cores())
+                    .remedy(["If keys were generated before: compare the private vault's path, bucket and prefix with what they were"]),
+            );
+        }
+        for network in health.contexts.iter().flatten() {
+            peers(facts, health, network, out);
+        }
+    }
+}
+
+/// The pods that serve what was asked.
+fn core_pods(facts: &Facts, health: &Health) -> Vec<Subject> {
+    facts
+        .pods
+        .values()
+        .filter(|p| p.key.0 == health.pod.0)
+        .filter(|p| {
+            p.labels.get("app").is_some_and(|a| a == "kms-core")
+                || p.labels.get("app.kubernetes.io/name").is_some_and(|a| a == "kms-core")
+        })
+        .map(crate::triage::facts::Pod::subject)
+        .collect()
+}
+
+fn peers(facts: &Facts, health: &Health, network: &NetworkView, out: &mut Vec<Draft>) {
+    let down: Vec<&Peer> = network.peers.iter().filter(|p| !p.reachable).collect();
+    if down.is_empty() {
+        return;
+    }
+    let all = network.peers.len() + 1;
+    let too_few = network.required > 0 && network.reachable < network.required || network.health == "Unhealthy";
+    let names: Vec<String> = down.iter().map(|p| format!("{} ({})", p.id, p.error)).collect();
+    let everyone = down.len() == network.peers.len();
+    let mut draft = Draft::new(
+        "kms-peers-unreachable",
+        Category::ThresholdNetwork,
+        if too_few { Severity::Critical } else { Severity::Warning },
+        Level::Two,
+    )
+    .title(format!(
+        "party {} reaches {} of {all} parties ({} are needed); not party {}",
+        network.party,
+        network.reachable,
+        network.required,
+        text::names(&names, 5)
+    ))
+    .meaning(if too_few {
+        "Fewer parties than the threshold: nothing can be decrypted, and no key can be made."
+    } else {
+        "The network works with less reserve: each further party that is lost brings it nearer to the threshold, and some protocols wait for the missing ones until they time out."
+    })
+    .seen_in(down.iter().map(|p| health.at(&p.endpoint).evidence(&format!("peer {} at {}: reachable false, error {}", p.id, p.endpoint, p.error))))
+    .because("the core's own health document says so; its logs and Kubernetes do not show it")
+    .confidence(0.9)
+    .same_when(format!("{} {}", health.pod.0, network.party))
+    .reaches(core_pods(facts, health));
+    for peer in &down {
+        draft = draft.about(peer_subject(facts, &peer.endpoint));
+    }
+    if everyone {
+        draft = draft.because("it reaches none of them, so the cause is rather here than there");
+        draft = draft.remedy([
+            format!("Check this party first: egress rules, DNS and its own certificate: kubectl -n {} get networkpolicies,services", health.pod.0),
+        ]);
+    } else {
+        draft = draft.remedy([format!("Ask the operators of party {} whether their core runs", ids(&down))]);
+    }
+    let transport = down.iter().any(|p| p.error.contains("transport error"));
+    draft = draft.remedy([
+        format!("From this cluster, try each address: kubectl -n {} get services | grep mpc-node", health.pod.0),
+        if transport {
+            "\"transport error\" is what a stopped peer and a refused certificate have in common under TLS: look for TLS errors in the core's log on either side".to_owned()
+        } else {
+            "\"tcp connect error\" means refused, \"dns error\" a wrong name, a timeout a firewall or a process that hangs".to_owned()
+        },
+    ]);
+    out.push(draft);
+}
+
+/// The service that stands for the peer in this cluster, or else its address.
+fn peer_subject(facts: &Facts, endpoint: &str) -> Subject {
+    let mut parts = endpoint.split('.');
+    let key = (parts.next().unwrap_or_default().to_owned(), parts.next().unwrap_or_default().to_owned());
+    if facts.services.contains_key(&(key.1.clone(), key.0.clone())) {
+        Subject::new("service", &key.1, &key.0)
+    } else {
+        Subject::new("peer", "", endpoint)
+    }
+}
+
+fn ids(down: &[&Peer]) -> String {
+    let ids: Vec<String> = down.iter().map(|p| p.id.to_string()).collect();
+    text::names(&ids, 12)
+}
