@@ -177,8 +177,7 @@ async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Opti
     let outcome = match Cluster::connect(options).await {
         Ok(cluster) => return Ok((Some(cluster), None)),
         Err(error) => match &error {
-            ConnectError::NoConfig { .. } => (Outcome::NotFound, error.to_string()),
-            ConnectError::Unreachable { .. } => (Outcome::Failed, error.to_string()),
+            ConnectError::NoConfig { .. } | ConnectError::Unreachable { .. } => (Outcome::Failed, error.to_string()),
             ConnectError::Unauthorized { .. } => (Outcome::Forbidden, error.to_string()),
             ConnectError::UnknownContext { .. } => return Err(usage(error.to_string())),
             ConnectError::BadConfig { .. } => return Err(error.into()),
