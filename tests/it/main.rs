@@ -7,6 +7,7 @@ mod demo;
 mod engine;
 mod host;
 mod kubernetes;
+mod redaction;
 mod serve;
 mod support;
 mod triage;

@@ -111,7 +111,7 @@ impl RedactionArgs {
             None => CorrelationKey::random()?,
         };
         Ok(match &self.redaction_rules {
-            Some(_dir) => Redactor::new(key)?,
+            Some(dir) => Redactor::builder(key).with_rules(dir).build()?,
             None => Redactor::new(key)?,
         })
     }
