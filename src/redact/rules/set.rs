@@ -93,6 +93,10 @@ pub(in crate::redact) enum Anchor {
     Jwt,
     /// `PRIVATE KEY`
     Pem,
+    /// `kind: Secret` in YAML.
+    SecretKind,
+    /// `data:` or `stringData:` in YAML.
+    SecretData,
     /// `\u00`: an escaped ASCII character.
     Escape,
 }
@@ -151,6 +155,9 @@ impl RuleSet {
             ("eyJ", Anchor::Jwt),
             ("PRIVATE KEY", Anchor::Pem),
             ("\\u00", Anchor::Escape),
+            ("kind: Secret", Anchor::SecretKind),
+            ("data:", Anchor::SecretData),
+            ("stringData:", Anchor::SecretData),
         ]
         .map(|(text, anchor)| (text.as_bytes().to_vec(), anchor))
         .to_vec();

@@ -39,7 +39,7 @@ impl Scan<'_> {
             let len = bytes[start..].iter().take_while(|b| in_run(**b)).count();
             if len >= MIN_RUN {
                 self.base64_run(start, start + len);
-                if self.outcome.hold.is_some() {
+                if self.outcome.hold.is_some_and(|h| h < end) {
                     return;
                 }
             }

@@ -146,6 +146,10 @@ impl Scan<'_> {
                         let below = Key { start: word_end, end: at + sign.saturating_sub(1), dashes: 0, quotes: None, line: (at, at + len) };
                         if judge(self.env.set, class, &bytes[start..at + len]).is_some() {
                             self.yaml_value(below, class, start);
+                            // The name must still be there when the value is looked at again.
+                            if self.outcome.hold.is_some() {
+                                self.hold_line(key.start);
+                            }
                         }
                         return;
                     }
