@@ -25,13 +25,22 @@ const RULES: [(&str, &str); 16] = [
     ("audit-stripe-key", r"[sr]k_live_[A-Za-z0-9]{20,}"),
     ("audit-vault-token", r"hvs\.[A-Za-z0-9_-]{24,}"),
     ("audit-jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{10,}"),
-    ("audit-url-password", r"[a-z][a-z0-9+.-]{1,30}://[A-Za-z0-9._%+-]{0,64}:(?P<v>[^\s/@:\x22'<>${}*\\]{3,128})@[A-Za-z0-9.\[-]"),
+    (
+        "audit-url-password",
+        r"[a-z][a-z0-9+.-]{1,30}://[A-Za-z0-9._%+-]{0,64}:(?P<v>[^\s/@:\x22'<>${}*\\]{3,128})@[A-Za-z0-9.\[-]",
+    ),
     ("audit-bearer", r"(?i:authorization)[\x22':=\s\\]{1,6}(?i:bearer|basic)\s+(?P<v>[A-Za-z0-9._~+/-]{16,})"),
-    ("audit-password", r"(?i:password|passwd)\\?[\x22']?\s{0,2}[=:]\s{0,2}\\?[\x22'](?P<v>[^\x22'\s\\]{6,128})\\?[\x22']"),
+    (
+        "audit-password",
+        r"(?i:password|passwd)\\?[\x22']?\s{0,2}[=:]\s{0,2}\\?[\x22'](?P<v>[^\x22'\s\\]{6,128})\\?[\x22']",
+    ),
     ("audit-aws-secret", r"(?i:aws_secret_access_key)[\x22':=\s\\]{1,6}(?P<v>[A-Za-z0-9/+]{40})"),
     ("audit-openssh-body", r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/]{40,}"),
     ("audit-pem-one-line", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\\nr\x22]{0,16}[A-Za-z0-9+/]{40,}"),
-    ("audit-pem-base64", r"(?:LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBSU0EgUFJJVkFUR|LS0tLS1CRUdJTiBFQyBQUklWQVRF)[A-Za-z0-9+/]{60,}"),
+    (
+        "audit-pem-base64",
+        r"(?:LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBSU0EgUFJJVkFUR|LS0tLS1CRUdJTiBFQyBQUklWQVRF)[A-Za-z0-9+/]{60,}",
+    ),
 ];
 
 /// One place where a finished file seems to hold a secret.
@@ -166,7 +175,8 @@ impl Audit {
         self.own.as_ref().is_some_and(|own| own.is_match(value))
             || value.starts_with(b"REDACTED")
             || value.starts_with(b"***")
-            || (value.starts_with(b"$") && value[1..].iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'(' | b')' | b'{' | b'}')))
+            || (value.starts_with(b"$")
+                && value[1..].iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'(' | b')' | b'{' | b'}')))
             || (value.starts_with(b"<") && value.ends_with(b">"))
             || value.starts_with(b"{{")
     }
@@ -191,7 +201,8 @@ mod tests {
     #[test]
     fn plain_secrets_are_found_with_their_line() {
         let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
-        let text = format!("one\nx AKIAQWERTYUIOPASDFGH\npostgres://u:hunter2@h/db\n-----BEGIN PRIVATE KEY-----\n{body}\n");
+        let text =
+            format!("one\nx AKIAQWERTYUIOPASDFGH\npostgres://u:hunter2@h/db\n-----BEGIN PRIVATE KEY-----\n{body}\n");
         let found = scan(&text);
         let line = |rule: &str| found.iter().find(|(r, _)| r == rule).map(|(_, l)| *l);
         assert_eq!(line("audit-aws-access-key"), Some(2));

@@ -133,8 +133,10 @@ fn trap_pem_in_wrapped_base64() {
 
 #[test]
 fn trap_pem_with_a_log_prefix_on_each_line() {
-    let lines: Vec<String> = PEM.lines().enumerate().map(|(i, l)| format!("2026-11-21T10:00:0{i}.123Z stdout F {l}")).collect();
-    let out = pem_gone(Format::Text, &format!("{}\n2026-11-21T10:00:09.123Z stdout F ready to serve\n", lines.join("\n")));
+    let lines: Vec<String> =
+        PEM.lines().enumerate().map(|(i, l)| format!("2026-11-21T10:00:0{i}.123Z stdout F {l}")).collect();
+    let out =
+        pem_gone(Format::Text, &format!("{}\n2026-11-21T10:00:09.123Z stdout F ready to serve\n", lines.join("\n")));
     assert!(out.contains("ready to serve"), "{out}");
 }
 
@@ -249,7 +251,11 @@ fn trap_pairs_in_any_order_and_distance() {
     ] {
         gone(Format::Text, &input, "S3cretValue");
     }
-    gone(Format::Json, "{\n  \"value\": \"S3cretValue\",\n  \"x\": 1,\n  \"name\": \"DB_PASSWORD\"\n}\n", "S3cretValue");
+    gone(
+        Format::Json,
+        "{\n  \"value\": \"S3cretValue\",\n  \"x\": 1,\n  \"name\": \"DB_PASSWORD\"\n}\n",
+        "S3cretValue",
+    );
 }
 
 #[test]
@@ -304,7 +310,10 @@ fn settings_in_every_carrier() {
         (Format::Text, format!("msg=\"login password={v}\" user=x")),
         (Format::Text, format!("{{\"password\":\"{v}\"}}")),
         (Format::Text, format!("{{\"msg\":\"{{\\\"password\\\":\\\"{v}\\\"}}\"}}")),
-        (Format::Text, format!("{{\"a\":\"{{\\\"msg\\\":\\\"{{\\\\\\\"password\\\\\\\":\\\\\\\"{v}\\\\\\\"}}\\\"}}\"}}")),
+        (
+            Format::Text,
+            format!("{{\"a\":\"{{\\\"msg\\\":\\\"{{\\\\\\\"password\\\\\\\":\\\\\\\"{v}\\\\\\\"}}\\\"}}\"}}"),
+        ),
         (Format::Text, format!("{{\\u0022password\\u0022:\\u0022{v}\\u0022}}")),
         (Format::Text, format!("{{'password': '{v}'}}")),
         (Format::Text, format!("Config {{ user: \"a\", password: \"{v}\" }}")),
@@ -346,7 +355,8 @@ fn settings_in_every_carrier() {
         (Format::Json, format!("{{\"credentials\":{{}},\"password\":\n  \"{v}\"}}")),
         (Format::Json, format!("{{\"tokens\":[\"{v}\"]}}")),
     ] {
-        let needle = if input.contains(v) { v.to_owned() } else { STANDARD.encode(format!("user:{v}"))[8..].to_owned() };
+        let needle =
+            if input.contains(v) { v.to_owned() } else { STANDARD.encode(format!("user:{v}"))[8..].to_owned() };
         if input.starts_with("blob ") {
             let out = text(format, &input);
             assert!(out.starts_with("blob REDACTED-password-"), "{out}");
@@ -363,7 +373,9 @@ fn carry(carrier: &str, text: &str) -> (Format, String) {
         "raw" => (Format::Text, format!("{text}\n")),
         "env" => (Format::Env, format!("SETTING={text}\nHOME=/root\n")),
         "json" => (Format::Json, format!("{{\"a\":1,\"note\":{},\"z\":[1]}}", json(text))),
-        "json-escaped" => (Format::Text, format!("{{\"log\":{}}}", json(&format!("{{\"note\":{}}}", json(&format!("see\n{text}")))))),
+        "json-escaped" => {
+            (Format::Text, format!("{{\"log\":{}}}", json(&format!("{{\"note\":{}}}", json(&format!("see\n{text}"))))))
+        }
         "yaml" => (Format::Yaml, format!("a:\n  note: '{}'\n  b: c\n", text.replace('\'', "''"))),
         "url" => (Format::Text, format!("GET https://h.example.com/p?x=1&note={text}&y=2 200\n")),
         "header" => (Format::Text, format!("X-Note: {text}\r\nHost: h\r\n")),
@@ -438,7 +450,12 @@ fn every_split_in_two_gives_the_same() {
         let whole = redact(format, input.as_bytes());
         for cut in 0..=input.len() {
             let out = in_pieces(format, input.as_bytes(), &[cut]);
-            assert!(out == whole, "{format:?} split at {cut}:\n{}\n---\n{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&whole));
+            assert!(
+                out == whole,
+                "{format:?} split at {cut}:\n{}\n---\n{}",
+                String::from_utf8_lossy(&out),
+                String::from_utf8_lossy(&whole)
+            );
         }
         let single: Vec<usize> = (1..input.len()).collect();
         assert!(in_pieces(format, input.as_bytes(), &single) == whole, "{format:?} in single bytes");
@@ -461,11 +478,50 @@ fn splits_of_lines_longer_than_the_window_give_the_same() {
 
 fn fragment() -> impl Strategy<Value = String> {
     let fixed: Vec<&'static str> = vec![
-        "password=Hunter2x", "\"password\": \"a\\\"b\"", "token: ", "|\n  x\n", "\n", "\\n", "\"", "'", "{", "}", "[", "]", "name: DB_PASSWORD",
-        "\"value\":\"zzz9zzz\"", "value: ", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "MIIEvQIBADAN", "://u:p@h", "%3D", "\\u0022",
-        "AKIAQWERTYUIOPASDFGH", "Authorization: Bearer abcdef123456", "Cookie: a=b; c=d", "REDACTED-password-abcdefghijkl", "\u{0}", "ü", "  ", "- ",
-        "\"\"\"", "kind: Secret", "\"data\":{\"a\":\"YWJjZGVm\"}", "\"kind\":\"Secret\"", "cGFzc3dvcmQ9SHVudGVyMnh5enp5", "--password ", ", ", "=", ": ",
-        "mnemonic: ", "secret", "key", "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.abc", "<password>", "12345678",
+        "password=Hunter2x",
+        "\"password\": \"a\\\"b\"",
+        "token: ",
+        "|\n  x\n",
+        "\n",
+        "\\n",
+        "\"",
+        "'",
+        "{",
+        "}",
+        "[",
+        "]",
+        "name: DB_PASSWORD",
+        "\"value\":\"zzz9zzz\"",
+        "value: ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "MIIEvQIBADAN",
+        "://u:p@h",
+        "%3D",
+        "\\u0022",
+        "AKIAQWERTYUIOPASDFGH",
+        "Authorization: Bearer abcdef123456",
+        "Cookie: a=b; c=d",
+        "REDACTED-password-abcdefghijkl",
+        "\u{0}",
+        "ü",
+        "  ",
+        "- ",
+        "\"\"\"",
+        "kind: Secret",
+        "\"data\":{\"a\":\"YWJjZGVm\"}",
+        "\"kind\":\"Secret\"",
+        "cGFzc3dvcmQ9SHVudGVyMnh5enp5",
+        "--password ",
+        ", ",
+        "=",
+        ": ",
+        "mnemonic: ",
+        "secret",
+        "key",
+        "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.abc",
+        "<password>",
+        "12345678",
     ];
     prop_oneof![8 => proptest::sample::select(fixed).prop_map(|s: &'static str| s.to_owned()), 1 => "[ -~]{0,12}"]
 }
@@ -529,7 +585,10 @@ fn a_secret_keeps_names_keys_and_type_and_no_value() {
     let notes: serde_json::Value =
         serde_json::from_str(secret["metadata"]["annotations"]["casefile/secret-data"].as_str().unwrap()).unwrap();
     assert_eq!(notes["password"]["bytes"], 10);
-    assert_eq!(notes["password"]["id"].as_str().unwrap(), String::from_utf8(token).unwrap().rsplit('-').next().unwrap());
+    assert_eq!(
+        notes["password"]["id"].as_str().unwrap(),
+        String::from_utf8(token).unwrap().rsplit('-').next().unwrap()
+    );
     assert_eq!(notes["empty"]["bytes"], 0);
     assert!(notes["tls.crt"]["certificates"][0]["notAfter"].as_str().unwrap().ends_with('Z'), "{notes}");
     assert!(!leaks(&text, &STANDARD.encode("Hunter2xyz")) && !text.contains("Hunter2xyz"));
@@ -541,7 +600,9 @@ fn a_secret_keeps_names_keys_and_type_and_no_value() {
 #[test]
 fn objects_are_sanitised_by_type() {
     let applied_value = STANDARD.encode("AppliedValue1");
-    let applied = serde_json::json!({"kind": "Secret", "apiVersion": "v1", "data": {"p": STANDARD.encode("AppliedValue1")}}).to_string();
+    let applied =
+        serde_json::json!({"kind": "Secret", "apiVersion": "v1", "data": {"p": STANDARD.encode("AppliedValue1")}})
+            .to_string();
     let pod = serde_json::json!({
         "metadata": {"name": "p", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied, "openshift.io/token-secret.value": "plainTokenValue"}},
         "spec": {"containers": [{
@@ -555,7 +616,16 @@ fn objects_are_sanitised_by_type() {
     });
     let raw = pod.to_string().replace("1.1}", "1.10}");
     let (text, list) = objects("Pod", &[&raw]);
-    for secret in ["AppliedValue1", applied_value.as_str(), "plainTokenValue", "EnvValue123", "UrlValue123", "ShellValue123", "ArgValue123", "FlagValue123"] {
+    for secret in [
+        "AppliedValue1",
+        applied_value.as_str(),
+        "plainTokenValue",
+        "EnvValue123",
+        "UrlValue123",
+        "ShellValue123",
+        "ArgValue123",
+        "FlagValue123",
+    ] {
         assert!(!leaks(&text, secret), "{secret} leaked: {text}");
     }
     assert!(text.contains("1.10}"), "{text}");
@@ -591,7 +661,10 @@ fn config_maps_are_read_by_extension() {
 
 #[test]
 fn one_broken_object_becomes_one_stub() {
-    let (text, list) = objects("Pod", &[r#"{"metadata":{"name":"a"}}"#, "{\"password\":\"Hunter2xyz\"", r#"{"metadata":{"name":"b"}}"#]);
+    let (text, list) = objects(
+        "Pod",
+        &[r#"{"metadata":{"name":"a"}}"#, "{\"password\":\"Hunter2xyz\"", r#"{"metadata":{"name":"b"}}"#],
+    );
     assert_eq!(list["items"].as_array().unwrap().len(), 3);
     assert!(list["items"][1]["casefileStub"].as_str().unwrap().contains("not JSON"), "{text}");
     assert!(!text.contains("Hunter2xyz"));
@@ -603,12 +676,14 @@ fn secrets_in_yaml_and_json_documents_lose_their_data() {
     let encoded = STANDARD.encode("\x01\x02binary value\x03");
     let yaml = format!("apiVersion: v1\ndata:\n  blob: {encoded}\n  empty: \"\"\nkind: Secret\nmetadata:\n  name: s\n");
     gone(Format::Yaml, &yaml, &encoded);
-    let list = format!("apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    blob: {encoded}\n  kind: Secret\nkind: List\n");
+    let list =
+        format!("apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    blob: {encoded}\n  kind: Secret\nkind: List\n");
     gone(Format::Yaml, &list, &encoded);
     let first = format!("kind: Secret\nstringData:\n  blob: |\n    {encoded}\n    more\nmetadata:\n  name: s\n");
     gone(Format::Yaml, &first, &encoded);
     stays(Format::Yaml, &yaml.replace("kind: Secret", "kind: ConfigMap"));
-    let json = format!("{{\n \"apiVersion\":\"v1\",\n \"data\":{{\n  \"blob\":\"{encoded}\"}},\n \"kind\":\"Secret\"}}");
+    let json =
+        format!("{{\n \"apiVersion\":\"v1\",\n \"data\":{{\n  \"blob\":\"{encoded}\"}},\n \"kind\":\"Secret\"}}");
     gone(Format::Json, &json, &encoded);
     stays(Format::Json, &json.replace("\"Secret\"", "\"ConfigMap\""));
 }
@@ -682,7 +757,12 @@ fn planted_secrets_leave_in_no_carrier() {
         let value = expand(secret["value"].as_str().unwrap()).text;
         let key = secret.get("key").and_then(toml::Value::as_str);
         let texts = match key {
-            Some(key) => vec![format!("{key}={value}"), format!("{key}: {value}"), format!("{{\"{key}\":\"{value}\"}}"), format!("--{key} {value}")],
+            Some(key) => vec![
+                format!("{key}={value}"),
+                format!("{key}: {value}"),
+                format!("{{\"{key}\":\"{value}\"}}"),
+                format!("--{key} {value}"),
+            ],
             None => vec![value.clone(), format!("error: cannot use {value}, giving up")],
         };
         for text in texts {

@@ -22,7 +22,8 @@ impl Scan<'_> {
             return;
         }
         let line = bytes[at..line_end].trim_ascii_end();
-        let behind = if is_kind { line == b"kind: Secret" } else { line.ends_with(b"data:") || line.ends_with(b"Data:") };
+        let behind =
+            if is_kind { line == b"kind: Secret" } else { line.ends_with(b"data:") || line.ends_with(b"Data:") };
         if !behind {
             return;
         }
@@ -41,7 +42,9 @@ impl Scan<'_> {
             if next - at > LOOKAHEAD {
                 break;
             }
-            let Some(stop) = memchr::memchr(b'\n', &bytes[next..]).map(|i| next + i).or((!self.more).then_some(bytes.len())) else {
+            let Some(stop) =
+                memchr::memchr(b'\n', &bytes[next..]).map(|i| next + i).or((!self.more).then_some(bytes.len()))
+            else {
                 return self.hold_line(at);
             };
             let text = bytes[next..stop].trim_ascii();
