@@ -1,10 +1,15 @@
 //! `--only` and `--skip`: globs over item ids.
 
+use std::sync::Arc;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::output::usage;
 use crate::collect::{Item, Lane};
 use crate::model::ItemId;
+
+/// Families of items that other items plan during the run.
+const SPAWNED: [&str; 5] = ["exec", "host", "http", "logs", "usage"];
 
 /// Flags that narrow a plan.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -43,6 +48,12 @@ impl Selection {
     fn wants_id(&self, id: &ItemId, discovers: bool) -> bool {
         let chosen = self.only.as_ref().is_none_or(|only| discovers || only.is_match(id.as_str()));
         chosen && !self.skip.is_match(id.as_str())
+    }
+
+    /// Whether anything that the user named can be there: an item of the plan, or one that an item plans later.
+    pub(super) fn may_match(&self, items: &[Arc<dyn Item>]) -> bool {
+        let later = self.families.iter().any(|f| SPAWNED.contains(&f.as_str()) || f.contains(['*', '?', '[', '{']));
+        later || items.iter().any(|item| self.wants_id(item.id(), false))
     }
 
     /// Whether nothing but items of this host is wanted, so that no cluster needs to be reached.

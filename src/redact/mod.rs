@@ -6,6 +6,7 @@
 //!
 //! The result is a pure function of the content: it never depends on how the input was split into pushes.
 
+pub mod audit;
 mod engine;
 mod error;
 mod key;

@@ -98,7 +98,11 @@ impl Stream {
     }
 
     fn refuse_failed(&self) -> Result<(), RedactError> {
-        if self.failed { Err(RedactError::Content("an earlier part of the document failed".to_owned())) } else { Ok(()) }
+        if self.failed {
+            Err(RedactError::Content("an earlier part of the document failed".to_owned()))
+        } else {
+            Ok(())
+        }
     }
 
     fn guarded(&mut self, last: bool, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {

@@ -79,9 +79,13 @@ pub(super) fn canonical(value: &[u8]) -> Vec<u8> {
         if let Some(body) = pem_body(&value) {
             return body;
         }
-        let next = if value.contains(&b'\\') && let Some(plain) = unescape(&value) {
+        let next = if value.contains(&b'\\')
+            && let Some(plain) = unescape(&value)
+        {
             plain
-        } else if value.contains(&b'%') && let Some(plain) = percent(&value) {
+        } else if value.contains(&b'%')
+            && let Some(plain) = percent(&value)
+        {
             plain
         } else if let Some(plain) = base64_text(&value) {
             plain

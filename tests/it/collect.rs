@@ -302,7 +302,7 @@ fn malformed_files_are_named_with_line_and_key() {
         casefile.run()
     };
     with_files(&["--profile", "./profile"]).code(1).says("line 3").says("titel");
-    with_files(&["--redaction-rules", "rules"]).code(1).says("mine.toml").says("line 4").says("patern");
+    with_files(&["--redaction-rules", "rules"]).code(1).says("mine.toml:4:").says("patern").says("did you mean");
     with_files(&["--kubeconfig", "broken-config"]).code(1).says("broken-config");
 }
 

@@ -133,8 +133,10 @@ fn trap_pem_in_wrapped_base64() {
 
 #[test]
 fn trap_pem_with_a_log_prefix_on_each_line() {
-    let lines: Vec<String> = PEM.lines().enumerate().map(|(i, l)| format!("2026-11-21T10:00:0{i}.123Z stdout F {l}")).collect();
-    let out = pem_gone(Format::Text, &format!("{}\n2026-11-21T10:00:09.123Z stdout F ready to serve\n", lines.join("\n")));
+    let lines: Vec<String> =
+        PEM.lines().enumerate().map(|(i, l)| format!("2026-11-21T10:00:0{i}.123Z stdout F {l}")).collect();
+    let out =
+        pem_gone(Format::Text, &format!("{}\n2026-11-21T10:00:09.123Z stdout F ready to serve\n", lines.join("\n")));
     assert!(out.contains("ready to serve"), "{out}");
 }
 
@@ -249,7 +251,11 @@ fn trap_pairs_in_any_order_and_distance() {
     ] {
         gone(Format::Text, &input, "S3cretValue");
     }
-    gone(Format::Json, "{\n  \"value\": \"S3cretValue\",\n  \"x\": 1,\n  \"name\": \"DB_PASSWORD\"\n}\n", "S3cretValue");
+    gone(
+        Format::Json,
+        "{\n  \"value\": \"S3cretValue\",\n  \"x\": 1,\n  \"name\": \"DB_PASSWORD\"\n}\n",
+        "S3cretValue",
+    );
 }
 
 #[test]
@@ -304,7 +310,10 @@ fn settings_in_every_carrier() {
         (Format::Text, format!("msg=\"login password={v}\" user=x")),
         (Format::Text, format!("{{\"password\":\"{v}\"}}")),
         (Format::Text, format!("{{\"msg\":\"{{\\\"password\\\":\\\"{v}\\\"}}\"}}")),
-        (Format::Text, format!("{{\"a\":\"{{\\\"msg\\\":\\\"{{\\\\\\\"password\\\\\\\":\\\\\\\"{v}\\\\\\\"}}\\\"}}\"}}")),
+        (
+            Format::Text,
+            format!("{{\"a\":\"{{\\\"msg\\\":\\\"{{\\\\\\\"password\\\\\\\":\\\\\\\"{v}\\\\\\\"}}\\\"}}\"}}"),
+        ),
         (Format::Text, format!("{{\\u0022password\\u0022:\\u0022{v}\\u0022}}")),
         (Format::Text, format!("{{'password': '{v}'}}")),
         (Format::Text, format!("Config {{ user: \"a\", password: \"{v}\" }}")),
@@ -346,7 +355,8 @@ fn settings_in_every_carrier() {
         (Format::Json, format!("{{\"credentials\":{{}},\"password\":\n  \"{v}\"}}")),
         (Format::Json, format!("{{\"tokens\":[\"{v}\"]}}")),
     ] {
-        let needle = if input.contains(v) { v.to_owned() } else { STANDARD.encode(format!("user:{v}"))[8..].to_owned() };
+        let needle =
+            if input.contains(v) { v.to_owned() } else { STANDARD.encode(format!("user:{v}"))[8..].to_owned() };
         if input.starts_with("blob ") {
             let out = text(format, &input);
             assert!(out.starts_with("blob REDACTED-password-"), "{out}");
@@ -363,7 +373,9 @@ fn carry(carrier: &str, text: &str) -> (Format, String) {
         "raw" => (Format::Text, format!("{text}\n")),
         "env" => (Format::Env, format!("SETTING={text}\nHOME=/root\n")),
         "json" => (Format::Json, format!("{{\"a\":1,\"note\":{},\"z\":[1]}}", json(text))),
-        "json-escaped" => (Format::Text, format!("{{\"log\":{}}}", json(&format!("{{\"note\":{}}}", json(&format!("see\n{text}")))))),
+        "json-escaped" => {
+            (Format::Text, format!("{{\"log\":{}}}", json(&format!("{{\"note\":{}}}", json(&format!("see\n{text}"))))))
+        }
         "yaml" => (Format::Yaml, format!("a:\n  note: '{}'\n  b: c\n", text.replace('\'', "''"))),
         "url" => (Format::Text, format!("GET https://h.example.com/p?x=1&note={text}&y=2 200\n")),
         "header" => (Format::Text, format!("X-Note: {text}\r\nHost: h\r\n")),
@@ -403,4 +415,366 @@ fn every_rule_redacts_its_examples_in_every_carrier() {
     }
     assert!(cells > 300, "only {cells} cells");
     assert!(failures.is_empty(), "{} of {cells}:\n{}", failures.len(), failures.join("\n"));
+}
+
+// ---- streaming -------------------------------------------------------------------------------------------------
+
+fn in_pieces(format: Format, input: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let redactor = redactor();
+    let mut stream = redactor.stream("file", format);
+    let mut out = Redacted::buffer();
+    let mut at = 0;
+    for cut in cuts.iter().copied().chain([input.len()]) {
+        stream.push(&input[at..cut], &mut out).unwrap();
+        at = cut;
+    }
+    stream.finish(&mut out).unwrap();
+    out.into_inner()
+}
+
+/// Everything that keeps state over lines, in one document of less than 4 KiB.
+fn mixed() -> String {
+    let block: String = PEM.lines().map(|l| format!("      {l}\n")).collect();
+    format!(
+        "level=info password=Hunter2xyz\\nAKIAQWERTYUIOPASDFGH\n{PEM}a: 1\ntls:\n    key: |\n{block}password: >\n  one two\n  three\nnext: 1\n\
+         - name: DB_PASSWORD\n  other: x\n  value: S3cretValue\n- --token\n- abcDEF12345678\n{{\"value\":\"S3cretValue\",\n\"name\":\"DB_PASSWORD\"}}\n\
+         {}\npostgres://u:p%40ss@h/db config%3D%7B%22password%22%3A%22Zx9Zx9Zx9%22%7D\r\nCookie: a=bcdefgh; c=d\nend",
+        STANDARD.encode(PEM)
+    )
+}
+
+#[test]
+fn every_split_in_two_gives_the_same() {
+    let input = mixed();
+    for format in [Format::Text, Format::Yaml, Format::Json, Format::Toml, Format::Env] {
+        let whole = redact(format, input.as_bytes());
+        for cut in 0..=input.len() {
+            let out = in_pieces(format, input.as_bytes(), &[cut]);
+            assert!(
+                out == whole,
+                "{format:?} split at {cut}:\n{}\n---\n{}",
+                String::from_utf8_lossy(&out),
+                String::from_utf8_lossy(&whole)
+            );
+        }
+        let single: Vec<usize> = (1..input.len()).collect();
+        assert!(in_pieces(format, input.as_bytes(), &single) == whole, "{format:?} in single bytes");
+    }
+}
+
+#[test]
+fn splits_of_lines_longer_than_the_window_give_the_same() {
+    let unit = r#"{"level":"info","password":"Hunter2xyz","n":1,"value":"abcDEF123","name":"API_TOKEN"},"#;
+    let input = unit.repeat(12_000);
+    for format in [Format::Text, Format::Json] {
+        let whole = redact(format, input.as_bytes());
+        assert!(!memmem(&whole, b"Hunter2xyz") && !memmem(&whole, b"abcDEF123"));
+        for step in [4_093, 65_536, 300_007] {
+            let cuts: Vec<usize> = (step..input.len()).step_by(step).collect();
+            assert!(in_pieces(format, input.as_bytes(), &cuts) == whole, "{format:?} in steps of {step}");
+        }
+    }
+}
+
+fn fragment() -> impl Strategy<Value = String> {
+    let fixed: Vec<&'static str> = vec![
+        "password=Hunter2x",
+        "\"password\": \"a\\\"b\"",
+        "token: ",
+        "|\n  x\n",
+        "\n",
+        "\\n",
+        "\"",
+        "'",
+        "{",
+        "}",
+        "[",
+        "]",
+        "name: DB_PASSWORD",
+        "\"value\":\"zzz9zzz\"",
+        "value: ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "MIIEvQIBADAN",
+        "://u:p@h",
+        "%3D",
+        "\\u0022",
+        "AKIAQWERTYUIOPASDFGH",
+        "Authorization: Bearer abcdef123456",
+        "Cookie: a=b; c=d",
+        "REDACTED-password-abcdefghijkl",
+        "\u{0}",
+        "ü",
+        "  ",
+        "- ",
+        "\"\"\"",
+        "kind: Secret",
+        "\"data\":{\"a\":\"YWJjZGVm\"}",
+        "\"kind\":\"Secret\"",
+        "cGFzc3dvcmQ9SHVudGVyMnh5enp5",
+        "--password ",
+        ", ",
+        "=",
+        ": ",
+        "mnemonic: ",
+        "secret",
+        "key",
+        "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.abc",
+        "<password>",
+        "12345678",
+    ];
+    prop_oneof![8 => proptest::sample::select(fixed).prop_map(|s: &'static str| s.to_owned()), 1 => "[ -~]{0,12}"]
+}
+
+fn format() -> impl Strategy<Value = Format> {
+    proptest::sample::select(vec![Format::Text, Format::Json, Format::Yaml, Format::Toml, Format::Env])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_split_of_anything_gives_the_same(parts in proptest::collection::vec(fragment(), 0..24), format in format(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+        let input = parts.concat();
+        let mut cuts: Vec<usize> = cuts.iter().map(|c| c.index(input.len() + 1)).collect();
+        cuts.sort_unstable();
+        let whole = redact(format, input.as_bytes());
+        let pieces = in_pieces(format, input.as_bytes(), &cuts);
+        prop_assert_eq!(String::from_utf8_lossy(&pieces), String::from_utf8_lossy(&whole));
+    }
+
+    #[test]
+    fn any_bytes_are_survived(input in proptest::collection::vec(any::<u8>(), 0..600), format in format()) {
+        let whole = redact(format, &input);
+        prop_assert_eq!(in_pieces(format, &input, &[input.len() / 2]), whole);
+    }
+}
+
+// ---- Kubernetes ------------------------------------------------------------------------------------------------
+
+fn objects(kind: &str, items: &[&str]) -> (String, serde_json::Value) {
+    let redactor = redactor();
+    let mut stream = redactor.objects("objects.json", "v1", kind);
+    let mut out = Redacted::buffer();
+    for item in items {
+        stream.push(item.as_bytes(), &mut out);
+    }
+    stream.finish(&mut out);
+    let text = String::from_utf8(out.into_inner()).unwrap();
+    let value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    (text, value)
+}
+
+#[test]
+fn a_secret_keeps_names_keys_and_type_and_no_value() {
+    let certificate = rcgen::generate_simple_self_signed(["h.example.com".to_owned()]).unwrap();
+    let pem = certificate.cert.pem();
+    let item = format!(
+        r#"{{"metadata":{{"name":"s","managedFields":[{{"f:password":{{}}}}]}},"type":"Opaque","data":{{"password":"{}","tls.crt":"{}","empty":""}},"stringData":{{"x":"plain"}}}}"#,
+        STANDARD.encode("Hunter2xyz"),
+        STANDARD.encode(&pem)
+    );
+    let (text, list) = objects("Secret", &[&item]);
+    let secret = &list["items"][0];
+    assert_eq!(secret["kind"], "Secret");
+    assert_eq!(secret["type"], "Opaque");
+    assert!(secret["metadata"].get("managedFields").is_none());
+    let token = STANDARD.decode(secret["data"]["password"].as_str().unwrap()).unwrap();
+    assert!(token.starts_with(b"REDACTED-secret-"), "{text}");
+    assert!(secret["stringData"]["x"].as_str().unwrap().starts_with("REDACTED-secret-"));
+    let notes: serde_json::Value =
+        serde_json::from_str(secret["metadata"]["annotations"]["casefile/secret-data"].as_str().unwrap()).unwrap();
+    assert_eq!(notes["password"]["bytes"], 10);
+    assert_eq!(
+        notes["password"]["id"].as_str().unwrap(),
+        String::from_utf8(token).unwrap().rsplit('-').next().unwrap()
+    );
+    assert_eq!(notes["empty"]["bytes"], 0);
+    assert!(notes["tls.crt"]["certificates"][0]["notAfter"].as_str().unwrap().ends_with('Z'), "{notes}");
+    assert!(!leaks(&text, &STANDARD.encode("Hunter2xyz")) && !text.contains("Hunter2xyz"));
+    // Once more over its own result.
+    let again = objects("Secret", &[&secret.to_string()]).1;
+    assert_eq!(&again["items"][0], secret);
+}
+
+#[test]
+fn objects_are_sanitised_by_type() {
+    let applied_value = STANDARD.encode("AppliedValue1");
+    let applied =
+        serde_json::json!({"kind": "Secret", "apiVersion": "v1", "data": {"p": STANDARD.encode("AppliedValue1")}})
+            .to_string();
+    let pod = serde_json::json!({
+        "metadata": {"name": "p", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied, "openshift.io/token-secret.value": "plainTokenValue"}},
+        "spec": {"containers": [{
+            "name": "c",
+            "env": [{"value": "EnvValue123", "name": "DB_PASSWORD"}, {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "password"}}},
+                    {"name": "URL", "value": "postgres://u:UrlValue123@h/db"}, {"name": "KMS_KEY_ID", "value": "abc"}],
+            "command": ["sh", "-c", "app --password ShellValue123"],
+            "args": ["--password", "ArgValue123", "--api-key=FlagValue123", "--token-file", "/var/run/t"],
+            "resources": {"limits": {"cpu": 1.10}}
+        }], "volumes": [{"name": "v", "secret": {"secretName": "my-secret"}}]}
+    });
+    let raw = pod.to_string().replace("1.1}", "1.10}");
+    let (text, list) = objects("Pod", &[&raw]);
+    for secret in [
+        "AppliedValue1",
+        applied_value.as_str(),
+        "plainTokenValue",
+        "EnvValue123",
+        "UrlValue123",
+        "ShellValue123",
+        "ArgValue123",
+        "FlagValue123",
+    ] {
+        assert!(!leaks(&text, secret), "{secret} leaked: {text}");
+    }
+    assert!(text.contains("1.10}"), "{text}");
+    let spec = &list["items"][0]["spec"];
+    assert_eq!(spec["volumes"][0]["secret"]["secretName"], "my-secret");
+    let container = &spec["containers"][0];
+    assert_eq!(container["env"][1]["valueFrom"]["secretKeyRef"]["key"], "password");
+    assert_eq!(container["env"][3]["value"], "abc");
+    assert_eq!(container["args"][4], "/var/run/t");
+}
+
+#[test]
+fn config_maps_are_read_by_extension() {
+    let map = serde_json::json!({"data": {
+        "a.toml": "[db]\npassword = 12345678\nroot_key_id = \"alias/x\"\n[t]\npem = \"\"\"\n".to_owned() + PEM + "\"\"\"\n",
+        "b.json": "{\"password\": 12345678, \"n\": 1}",
+        "c.yaml": "password: TheValue 123\nkey_id: x\n",
+        "d.env": "DB_PASSWORD=The Value 456\n",
+        "db_password": "TheValue789",
+        "ca.crt": "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQk9PVFNUUkFQ\n-----END CERTIFICATE-----\n",
+    }});
+    let (text, list) = objects("ConfigMap", &[&map.to_string()]);
+    for secret in ["12345678", "TheValue 123", "The Value 456", "TheValue789", pem_bodies()[1]] {
+        assert!(!leaks(&text, secret), "{secret} leaked: {text}");
+    }
+    let data = &list["items"][0]["data"];
+    let toml: toml::Table = data["a.toml"].as_str().unwrap().parse().unwrap();
+    assert_eq!(toml["db"]["root_key_id"].as_str(), Some("alias/x"));
+    assert!(toml["t"]["pem"].as_str().unwrap().contains("BEGIN PRIVATE KEY"));
+    serde_json::from_str::<serde_json::Value>(data["b.json"].as_str().unwrap()).unwrap();
+    assert_eq!(data["ca.crt"], map["data"]["ca.crt"]);
+}
+
+#[test]
+fn one_broken_object_becomes_one_stub() {
+    let (text, list) = objects(
+        "Pod",
+        &[r#"{"metadata":{"name":"a"}}"#, "{\"password\":\"Hunter2xyz\"", r#"{"metadata":{"name":"b"}}"#],
+    );
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+    assert!(list["items"][1]["casefileStub"].as_str().unwrap().contains("not JSON"), "{text}");
+    assert!(!text.contains("Hunter2xyz"));
+    assert_eq!(objects("Pod", &[]).1["items"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn secrets_in_yaml_and_json_documents_lose_their_data() {
+    let encoded = STANDARD.encode("\x01\x02binary value\x03");
+    let yaml = format!("apiVersion: v1\ndata:\n  blob: {encoded}\n  empty: \"\"\nkind: Secret\nmetadata:\n  name: s\n");
+    gone(Format::Yaml, &yaml, &encoded);
+    let list =
+        format!("apiVersion: v1\nitems:\n- apiVersion: v1\n  data:\n    blob: {encoded}\n  kind: Secret\nkind: List\n");
+    gone(Format::Yaml, &list, &encoded);
+    let first = format!("kind: Secret\nstringData:\n  blob: |\n    {encoded}\n    more\nmetadata:\n  name: s\n");
+    gone(Format::Yaml, &first, &encoded);
+    stays(Format::Yaml, &yaml.replace("kind: Secret", "kind: ConfigMap"));
+    let json =
+        format!("{{\n \"apiVersion\":\"v1\",\n \"data\":{{\n  \"blob\":\"{encoded}\"}},\n \"kind\":\"Secret\"}}");
+    gone(Format::Json, &json, &encoded);
+    stays(Format::Json, &json.replace("\"Secret\"", "\"ConfigMap\""));
+}
+
+// ---- structure -------------------------------------------------------------------------------------------------
+
+fn keys(value: &serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), keys(v))).collect(),
+        serde_json::Value::Array(items) => items.iter().map(keys).collect(),
+        _ => serde_json::Value::Null,
+    }
+}
+
+#[test]
+fn what_parsed_before_parses_after_with_the_same_keys() {
+    let json = r#"{"password":12345678,"pin":1234,"tokens":["abcDEF123"],"u":"a\"b","auth":{"secret":"it's, \"x\""},"e":[{"value":7654321,"name":"API_KEY"}],"ok":true,"s":null}"#;
+    let parse = |t: &str| serde_json::from_str::<serde_json::Value>(t).unwrap_or_else(|e| panic!("{e}: {t}"));
+    assert_eq!(keys(&parse(json)), keys(&parse(&gone(Format::Json, json, "12345678"))));
+    let yaml = "db:\n  password: abc DEF:1 x\n  pass: 'it''s one'\n  token: \"a \\\" b12\"\n  secret: |-\n    line1\n    line2\n  keys: [a, b]\n  client_secret: >\n    folded\n  n: 1\nl:\n- {name: DB_PASSWORD, value: Zx9Zx9Zx9}\n- name: TOKEN\n  value: 12345678\n";
+    let parse = |t: &str| serde_saphyr::from_str::<serde_json::Value>(t).unwrap_or_else(|e| panic!("{e}: {t}"));
+    assert_eq!(keys(&parse(yaml)), keys(&parse(&gone(Format::Yaml, yaml, "Zx9Zx9Zx9"))));
+    let toml = "password = 12345678\ntoken = 'lit'\n[a]\nsecret = \"x \\\" y\" # c\npem = \"\"\"\nabc\"\"\"\nclient_secret = \"\"\"\nabc\n\"\"\"\nt = { password = \"x1\", n = 1 }\napi_keys = [\"a\", \"b\"]\nd = 1979-05-27\n";
+    let parse = |t: &str| t.parse::<toml::Table>().unwrap_or_else(|e| panic!("{e}: {t}"));
+    let shape = |t: &str| keys(&serde_json::to_value(parse(t)).unwrap());
+    assert_eq!(shape(toml), shape(&gone(Format::Toml, toml, "12345678")));
+}
+
+// ---- rules and report ------------------------------------------------------------------------------------------
+
+#[test]
+fn a_users_rule_adds_and_a_rule_can_be_switched_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = "schema = 1\n[[rule]]\nid = \"acme-token\"\nkind = \"acme\"\ndescription = \"x\"\nanchors = [\"acme-\"]\nrun = { class = \"a-z0-9\", min = 10 }\nkeys = [\"internal_code\"]\nexamples = [\"acme-{lower:12}\"]\n";
+    std::fs::write(dir.path().join("a.toml"), rule).unwrap();
+    let key = || CorrelationKey::from_bytes([1; 32]);
+    let redactor = Redactor::builder(key()).with_rules(dir.path()).without_rule("jwt").build().unwrap();
+    let out = redactor.text("see acme-0123456789ab and InternalCode=xyz").into_inner();
+    assert!(out.contains("see REDACTED-acme-") && !out.contains("xyz"), "{out}");
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.abcdef";
+    assert!(redactor.text(jwt).into_inner().contains(jwt));
+    let report = redactor.report();
+    assert_eq!(report.disabled, ["jwt"]);
+    assert_ne!(report.rules_sha256, Redactor::new(key()).unwrap().report().rules_sha256);
+
+    std::fs::write(dir.path().join("b.toml"), "schema = 1\n[[rule]]\nid = \"bad-rule\"\nkind = \"x-y\"\ndescription = \"x\"\nanchors = [\"abcd\"]\npattern = '('\nexamples = [\"a\"]\n").unwrap();
+    let error = Redactor::builder(key()).with_rules(dir.path()).build().err().unwrap().to_string();
+    assert!(error.contains("b.toml:3:6") && error.contains("does not compile"), "{error}");
+    assert!(Redactor::builder(key()).with_rules(dir.path().join("none")).build().is_err());
+    assert!(Redactor::builder(key()).without_rule("no-such-rule").build().is_err());
+}
+
+#[test]
+fn the_report_counts_and_tells_nothing() {
+    let redactor = redactor();
+    redactor.bytes("a.log", Format::Text, b"password=Hunter2xyz\npassword=Hunter2xyz token=abcDEF123456\n").unwrap();
+    redactor.note_stub("b.log", "password=Hunter2xyz is broken");
+    let report = redactor.report();
+    assert_eq!(report.rules["key-password"], BTreeMap::from([("a.log".to_owned(), 2), ("texts".to_owned(), 1)]));
+    assert_eq!(report.distinct, 2);
+    assert_eq!(report.total(), 4);
+    let text = serde_json::to_string(&report).unwrap();
+    assert!(!text.contains("Hunter2xyz") && !text.contains("abcDEF"), "{text}");
+}
+
+#[test]
+fn planted_secrets_leave_in_no_carrier() {
+    let list: toml::Table = include_str!("../../fixtures/secrets/planted.toml").parse().unwrap();
+    let mut failures = Vec::new();
+    for secret in list["secret"].as_array().unwrap() {
+        let value = expand(secret["value"].as_str().unwrap()).text;
+        let key = secret.get("key").and_then(toml::Value::as_str);
+        let texts = match key {
+            Some(key) => vec![
+                format!("{key}={value}"),
+                format!("{key}: {value}"),
+                format!("{{\"{key}\":\"{value}\"}}"),
+                format!("--{key} {value}"),
+            ],
+            None => vec![value.clone(), format!("error: cannot use {value}, giving up")],
+        };
+        for text in texts {
+            for carrier in ["raw", "env", "json", "json-escaped", "yaml", "header", "base64"] {
+                let (format, input) = carry(carrier, &text);
+                let out = self::text(format, &input);
+                let encoded = STANDARD.encode(format!("see here: {text} ok"));
+                if leaks(&out, &value) || leaks(&out, &encoded) {
+                    failures.push(format!("{} in {carrier}: {input:?} -> {out:?}", secret["kind"]));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -15,7 +15,9 @@ pub(super) fn describe(pem: &[u8]) -> Vec<Node> {
         .take(MAX)
         .filter_map(|block| {
             let (_, certificate) = X509Certificate::from_der(&block.contents).ok()?;
-            let date = |t: x509_parser::time::ASN1Time| chrono::DateTime::from_timestamp(t.timestamp(), 0).map(|t| t.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+            let date = |t: x509_parser::time::ASN1Time| {
+                chrono::DateTime::from_timestamp(t.timestamp(), 0).map(|t| t.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+            };
             let field = |key: &str, value: String| (key.to_owned(), Node::Text(value));
             Some(Node::Object(vec![
                 field("subject", certificate.subject().to_string()),

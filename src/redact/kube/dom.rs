@@ -19,7 +19,11 @@ impl Node {
         let mut parser = Parser { text, at: 0 };
         let node = parser.value(0)?;
         parser.blank();
-        if parser.at == text.len() { Ok(node) } else { Err(format!("something follows the JSON at byte {}", parser.at)) }
+        if parser.at == text.len() {
+            Ok(node)
+        } else {
+            Err(format!("something follows the JSON at byte {}", parser.at))
+        }
     }
 
     pub(super) fn text(value: impl Into<String>) -> Self {
@@ -123,9 +127,12 @@ impl Parser<'_> {
             Some(b'"') => Ok(Node::Text(self.string()?)),
             Some(b) if b.is_ascii_alphanumeric() || b == b'-' => {
                 let rest = &self.text.as_bytes()[self.at..];
-                let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
+                let len =
+                    rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
                 let literal = &self.text[self.at..self.at + len];
-                if !matches!(literal, "null" | "true" | "false") && serde_json::from_str::<serde_json::Number>(literal).is_err() {
+                if !matches!(literal, "null" | "true" | "false")
+                    && serde_json::from_str::<serde_json::Number>(literal).is_err()
+                {
                     return self.fail("an unknown literal");
                 }
                 self.at += len;

@@ -195,7 +195,9 @@ impl<'a> Sanitiser<'a> {
                 *text = self.replace(engine::SECRET, text.clone().as_bytes());
             } else {
                 let set = &self.redactor.inner().set;
-                if let Some(rule) = judge(set, classify(key.rsplit('/').next().unwrap_or(key).as_bytes()), text.as_bytes()) {
+                if let Some(rule) =
+                    judge(set, classify(key.rsplit('/').next().unwrap_or(key).as_bytes()), text.as_bytes())
+                {
                     *text = self.replace(rule, text.clone().as_bytes());
                 }
             }
@@ -312,7 +314,9 @@ fn annotate(node: &mut Node, key: &str, text: String) {
 
 /// A certificate and nothing else.
 fn public(key: &str, text: &str) -> bool {
-    (key.ends_with(".crt") || key.ends_with(".pem")) && text.starts_with("-----BEGIN CERTIFICATE") && !text.contains("PRIVATE")
+    (key.ends_with(".crt") || key.ends_with(".pem"))
+        && text.starts_with("-----BEGIN CERTIFICATE")
+        && !text.contains("PRIVATE")
 }
 
 fn format_of(key: &str, text: &str) -> Format {

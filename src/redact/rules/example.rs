@@ -22,7 +22,8 @@ const SETS: [(&str, &str); 7] = [
 /// Expands `{base62:36}` and its like into characters that depend on nothing but the text.
 #[must_use]
 pub fn expand(text: &str) -> Example {
-    let mut state = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let mut state =
+        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let mut out = Example { text: String::new(), secrets: Vec::new() };
     let mut rest = text;
     while let Some(open) = rest.find('{') {

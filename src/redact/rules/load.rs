@@ -33,8 +33,9 @@ pub fn load_dir(path: &Path) -> Result<Vec<RuleDef>, Problem> {
 }
 
 pub(in crate::redact) fn sources(path: &Path) -> Result<Vec<Source>, Problem> {
-    let unreadable =
-        |path: &Path, e: &std::io::Error| Problem(format!("cannot read {}: {e}; check the path and its rights", path.display()));
+    let unreadable = |path: &Path, e: &std::io::Error| {
+        Problem(format!("cannot read {}: {e}; check the path and its rights", path.display()))
+    };
     let mut files = Vec::new();
     if path.is_file() {
         files.push(path.to_path_buf());

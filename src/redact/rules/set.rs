@@ -37,7 +37,11 @@ pub(in crate::redact) mod engine {
         ("key-session", "session", "value of a session id or cookie"),
         ("key-mnemonic", "mnemonic", "wallet recovery phrase under a key that says so"),
         ("key-signature", "signature", "signature of a request or URL"),
-        ("pem-private-key", "private-key", "PEM private key in any shape: lines, escaped, block scalar, base64, truncated"),
+        (
+            "pem-private-key",
+            "private-key",
+            "PEM private key in any shape: lines, escaped, block scalar, base64, truncated",
+        ),
         ("url-password", "password", "password or token in the userinfo of a URL or DSN"),
         ("jwt", "jwt", "JSON web token"),
         ("authorization", "credential", "credentials behind Bearer, Basic and other schemes"),
@@ -66,8 +70,17 @@ pub(in crate::redact) mod engine {
 
 /// How a rule checks a candidate.
 pub(in crate::redact) enum Check {
-    Run { class: Class, min: usize, max: usize },
-    Pattern { regex: Regex, group: usize, lookback: usize, max_len: usize },
+    Run {
+        class: Box<Class>,
+        min: usize,
+        max: usize,
+    },
+    Pattern {
+        regex: Regex,
+        group: usize,
+        lookback: usize,
+        max_len: usize,
+    },
     /// A rule of keys only.
     Never,
 }
@@ -93,6 +106,10 @@ pub(in crate::redact) enum Anchor {
     Jwt,
     /// `PRIVATE KEY`
     Pem,
+    /// `kind: Secret` in YAML.
+    SecretKind,
+    /// `data:` or `stringData:` in YAML.
+    SecretData,
     /// `\u00`: an escaped ASCII character.
     Escape,
 }
@@ -151,6 +168,9 @@ impl RuleSet {
             ("eyJ", Anchor::Jwt),
             ("PRIVATE KEY", Anchor::Pem),
             ("\\u00", Anchor::Escape),
+            ("kind: Secret", Anchor::SecretKind),
+            ("data:", Anchor::SecretData),
+            ("stringData:", Anchor::SecretData),
         ]
         .map(|(text, anchor)| (text.as_bytes().to_vec(), anchor))
         .to_vec();
@@ -183,7 +203,12 @@ impl RuleSet {
 
     fn add_engine_rule(&mut self, id: &str, kind: &str, description: &str) {
         self.kinds.insert(kind.as_bytes().to_vec());
-        self.rules.push(Compiled { id: id.to_owned(), kind: kind.to_owned(), left: Boundary::None, check: Check::Never });
+        self.rules.push(Compiled {
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            left: Boundary::None,
+            check: Check::Never,
+        });
         self.infos.push(RuleInfo {
             id: id.to_owned(),
             kind: kind.to_owned(),
@@ -276,7 +301,11 @@ fn check(rule: &RuleDef) -> Result<Check, String> {
             if run.min == 0 || run.max.is_some_and(|max| max < run.min) {
                 return Err("`run` needs 1 <= min <= max".to_owned());
             }
-            Ok(Check::Run { class: Class::parse(&run.class)?, min: run.min, max: run.max.unwrap_or(usize::MAX) })
+            Ok(Check::Run {
+                class: Box::new(Class::parse(&run.class)?),
+                min: run.min,
+                max: run.max.unwrap_or(usize::MAX),
+            })
         }
         (None, Some(pattern)) => pattern_check(rule, pattern),
     }

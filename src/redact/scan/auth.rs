@@ -6,8 +6,21 @@ use crate::redact::token::base64_bytes;
 
 /// Schemes that stand in front of credentials.
 const SCHEMES: [&str; 15] = [
-    "bearer", "basic", "token", "apikey", "api-key", "negotiate", "ntlm", "digest", "splunk", "ssws", "geniekey", "key", "jwt",
-    "aws4-hmac-sha256", "dpop",
+    "bearer",
+    "basic",
+    "token",
+    "apikey",
+    "api-key",
+    "negotiate",
+    "ntlm",
+    "digest",
+    "splunk",
+    "ssws",
+    "geniekey",
+    "key",
+    "jwt",
+    "aws4-hmac-sha256",
+    "dpop",
 ];
 
 fn is_part(b: u8) -> bool {
@@ -20,7 +33,10 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let (line_start, line_end) = self.line_of(at);
         // Inside a longer run it is a later part of a token, or plain base64.
-        if at > line_start && (is_part(bytes[at - 1]) || bytes[at - 1] == b'.') && !super::bounds::escape_end(&bytes[..at]) {
+        if at > line_start
+            && (is_part(bytes[at - 1]) || bytes[at - 1] == b'.')
+            && !super::bounds::escape_end(&bytes[..at])
+        {
             let glued = bytes[at - 1] == b'_';
             if !glued {
                 return;
@@ -62,13 +78,17 @@ impl Scan<'_> {
         if from == end && bytes[end - 1] != b' ' {
             return;
         }
-        let class = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=' | b':');
+        let class =
+            |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=' | b':');
         let len = bytes[from..line_end].iter().take_while(|b| class(b)).count();
         let word = &bytes[from..from + len];
         let secret = if bytes[at].eq_ignore_ascii_case(&b'b') && end - at == 6 && bytes[end - 1] == b' ' {
-            len >= 6 && base64_bytes(word).is_some_and(|plain| plain.contains(&b':') && crate::redact::token::is_text(&plain))
+            len >= 6
+                && base64_bytes(word)
+                    .is_some_and(|plain| plain.contains(&b':') && crate::redact::token::is_text(&plain))
         } else {
-            value::looks_random(word, 8) || (len >= 20 && !word.contains(&b':') && !word.iter().all(|b| b.is_ascii_lowercase() || *b == b'-'))
+            value::looks_random(word, 8)
+                || (len >= 20 && !word.contains(&b':') && !word.iter().all(|b| b.is_ascii_lowercase() || *b == b'-'))
         };
         if secret && !memchr::memchr(b'=', word).is_some_and(|i| word[i..].iter().any(|b| b.is_ascii_alphanumeric())) {
             self.mask(from, from + len, engine::AUTHORIZATION, None);
@@ -113,7 +133,10 @@ impl Scan<'_> {
             }
             Some(_) => {}
             None => {
-                if !value::is_placeholder(&text[..word]) && (word >= 8 || word == text.len()) && value::looks_random(&text[..word], 6) {
+                if !value::is_placeholder(&text[..word])
+                    && (word >= 8 || word == text.len())
+                    && value::looks_random(&text[..word], 6)
+                {
                     self.mask(start, end, engine::AUTHORIZATION, None);
                 }
             }

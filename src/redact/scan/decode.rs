@@ -39,7 +39,7 @@ impl Scan<'_> {
             let len = bytes[start..].iter().take_while(|b| in_run(**b)).count();
             if len >= MIN_RUN {
                 self.base64_run(start, start + len);
-                if self.outcome.hold.is_some() {
+                if self.outcome.hold.is_some_and(|h| h < end) {
                     return;
                 }
             }
@@ -99,7 +99,9 @@ impl Scan<'_> {
         let mut at = 0;
         while let Some(i) = memchr::memchr(b'%', &bytes[at..end]) {
             let sign = at + i;
-            if !(bytes.get(sign + 1).is_some_and(u8::is_ascii_hexdigit) && bytes.get(sign + 2).is_some_and(u8::is_ascii_hexdigit)) {
+            if !(bytes.get(sign + 1).is_some_and(u8::is_ascii_hexdigit)
+                && bytes.get(sign + 2).is_some_and(u8::is_ascii_hexdigit))
+            {
                 at = sign + 1;
                 continue;
             }

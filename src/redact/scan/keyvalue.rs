@@ -122,7 +122,7 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let line_end = key.line.1;
         let leads = self.leads_line(key);
-        if self.env.format == Format::Yaml && leads && sign == b':' || (sign == b':' && leads && self.block_follows(at, line_end)) {
+        if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
             return self.yaml_value(key, class, at);
         }
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
@@ -130,7 +130,11 @@ impl Scan<'_> {
                 Some((open, from)) => (from, close_of(bytes, from, line_end, open).unwrap_or(line_end)),
                 None => (at, header_end(bytes, at, line_end)),
             };
-            return if class == Class::Secret(engine::COOKIE) { self.cookies(from, to) } else { self.authorization(from, to) };
+            return if class == Class::Secret(engine::COOKIE) {
+                self.cookies(from, to);
+            } else {
+                self.authorization(from, to);
+            };
         }
         for triple in [&b"\"\"\""[..], b"'''"] {
             if bytes[at..line_end].starts_with(triple) {
@@ -153,7 +157,10 @@ impl Scan<'_> {
         }
         let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
         let tight = sign == b'=' && at == key.end + 1 && leads;
-        let whole_line = leads && (self.env.format == Format::Env || (tight && loud) || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
+        let whole_line = leads
+            && (self.env.format == Format::Env
+                || (tight && loud)
+                || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
         let to = if whole_line { line_value_end(bytes, at, line_end) } else { bare_end(bytes, at, line_end) };
         if sign == b':' && !whole_line && self.env.format != Format::Json && is_prose(bytes, at, to, line_end) {
             return;
@@ -347,5 +354,8 @@ fn header_end(bytes: &[u8], at: usize, line_end: usize) -> usize {
 
 /// The end of a JSON or TOML literal.
 fn number_end(bytes: &[u8], at: usize, end: usize) -> usize {
-    at + bytes[at..end].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_')).count()
+    at + bytes[at..end]
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
+        .count()
 }

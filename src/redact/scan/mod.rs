@@ -16,6 +16,7 @@ mod rule;
 mod url;
 pub(super) mod value;
 pub(super) mod words;
+mod yaml_secret;
 mod yaml_value;
 
 pub(super) use region::Region;
@@ -121,6 +122,7 @@ impl Scan<'_> {
                 Anchor::Dsn => self.dsn(at),
                 Anchor::Jwt => self.jwt(at),
                 Anchor::Pem => self.pem(at),
+                Anchor::SecretKind | Anchor::SecretData => self.yaml_secret(at, anchor == Anchor::SecretKind),
                 Anchor::Escape => self.escaped(at),
             }
         }

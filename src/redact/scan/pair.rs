@@ -73,7 +73,9 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let mut at = from;
         while at < to {
-            let Some(i) = bytes[at..to].iter().position(|b| matches!(b, b'v' | b'V' | b'd' | b'D')) else { return false };
+            let Some(i) = bytes[at..to].iter().position(|b| matches!(b, b'v' | b'V' | b'd' | b'D')) else {
+                return false;
+            };
             at += i;
             let word = VALUES.iter().find(|w| {
                 bytes[at..to].get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w.as_bytes()))
@@ -131,7 +133,11 @@ impl Scan<'_> {
                     let word_end = at + depth;
                     let block = memchr::memchr(b':', next).is_some_and(|i| self.block_follows(at + i + 1, at + len));
                     if block {
-                        let Some(end) = self.follow(key.start, (at + len + 1).min(bytes.len()), super::Region::Indent(columns)) else { return };
+                        let Some(end) =
+                            self.follow(key.start, (at + len + 1).min(bytes.len()), super::Region::Indent(columns))
+                        else {
+                            return;
+                        };
                         let body = bytes[(at + len + 1).min(end)..end].trim_ascii();
                         if !body.is_empty() && !body.starts_with(b"-----BEGIN ") {
                             let start = body.as_ptr() as usize - bytes.as_ptr() as usize;
@@ -143,9 +149,19 @@ impl Scan<'_> {
                     if self.env.format == crate::redact::Format::Yaml && !text.starts_with(b"\"") {
                         let sign = memchr::memchr(b':', next).map_or(len, |i| i + 1);
                         let start = skip_blank(bytes, at + sign, at + len);
-                        let below = Key { start: word_end, end: at + sign.saturating_sub(1), dashes: 0, quotes: None, line: (at, at + len) };
+                        let below = Key {
+                            start: word_end,
+                            end: at + sign.saturating_sub(1),
+                            dashes: 0,
+                            quotes: None,
+                            line: (at, at + len),
+                        };
                         if judge(self.env.set, class, &bytes[start..at + len]).is_some() {
                             self.yaml_value(below, class, start);
+                            // The name must still be there when the value is looked at again.
+                            if self.outcome.hold.is_some() {
+                                self.hold_line(key.start);
+                            }
                         }
                         return;
                     }

@@ -28,7 +28,7 @@ impl Scan<'_> {
         let rest = &bytes[body.min(line_end)..line_end];
         if rest.iter().all(|b| matches!(b, b'\r' | b' ' | b'\t' | b'\\')) && line_end < bytes.len() {
             let prefix = bytes[line_start..begin].to_vec();
-            self.pem_lines(begin, line_end + 1, prefix);
+            self.pem_lines(begin, line_end + 1, &prefix);
         } else if line_end == bytes.len() && self.more && rest.trim_ascii().is_empty() {
             self.hold_line(begin);
         } else {
@@ -36,8 +36,8 @@ impl Scan<'_> {
         }
     }
 
-    fn pem_lines(&mut self, begin: usize, from: usize, prefix: Vec<u8>) {
-        let region = Region::Pem(prefix.clone());
+    fn pem_lines(&mut self, begin: usize, from: usize, prefix: &[u8]) {
+        let region = Region::Pem(prefix.to_vec());
         let Some(end) = self.follow(begin, from, region) else { return };
         let body = &self.bytes[from..end];
         let text = body.trim_ascii_end();
@@ -45,16 +45,16 @@ impl Scan<'_> {
         let Some(first) = first else { return };
         // The first line keeps what stands in front of its key material; the other lines go.
         let offset = first.as_ptr() as usize - self.bytes.as_ptr() as usize;
-        let start = offset + content(first, &prefix).0;
+        let start = offset + content(first, prefix).0;
         let mut stop = from + text.len();
         let last_line = text.rsplit(|b| *b == b'\n').next().unwrap_or(text);
-        stop -= last_line.len() - content(last_line, &prefix).1.min(last_line.len());
+        stop -= last_line.len() - content(last_line, prefix).1.min(last_line.len());
         if start >= stop {
             return;
         }
         let mut plain = self.bytes[begin..from].to_vec();
         for line in text.split(|b| *b == b'\n') {
-            let (a, b) = content(line, &prefix);
+            let (a, b) = content(line, prefix);
             plain.extend_from_slice(&line[a..b]);
             plain.push(b'\n');
         }
@@ -116,7 +116,8 @@ fn content(line: &[u8], prefix: &[u8]) -> (usize, usize) {
     let end = line.len() - line.iter().rev().take_while(|b| is_edge(b)).count();
     let start = indent(line).min(end);
     let whole = &line[start..end];
-    if prefix.trim_ascii().is_empty() && !whole.is_empty() && (whole.iter().all(|b| is_base64(*b)) || is_header(whole)) {
+    if prefix.trim_ascii().is_empty() && !whole.is_empty() && (whole.iter().all(|b| is_base64(*b)) || is_header(whole))
+    {
         return (start, end);
     }
     let word = whole.iter().rposition(|b| !is_base64(*b)).map_or(start, |i| start + i + 1);
@@ -125,7 +126,9 @@ fn content(line: &[u8], prefix: &[u8]) -> (usize, usize) {
 
 /// `Proc-Type: 4,ENCRYPTED` and the like.
 fn is_header(text: &[u8]) -> bool {
-    [&b"Proc-Type:"[..], b"DEK-Info:", b"Version:", b"Comment:", b"Hash:", b"Charset:"].iter().any(|h| text.starts_with(h))
+    [&b"Proc-Type:"[..], b"DEK-Info:", b"Version:", b"Comment:", b"Hash:", b"Charset:"]
+        .iter()
+        .any(|h| text.starts_with(h))
 }
 
 /// Whether a line goes on with the body of a block whose `BEGIN` stood behind `prefix`.
@@ -144,7 +147,7 @@ pub(super) fn is_body(line: &[u8], prefix: &[u8]) -> bool {
         return !word.is_empty() && word.iter().all(|b| is_base64(*b));
     }
     let encoded = !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-    encoded && (word.len() >= 40 || (word.len() % 4 == 0 && shape(&line[..start]) == shape(prefix)))
+    encoded && (word.len() >= 40 || (word.len().is_multiple_of(4) && shape(&line[..start]) == shape(prefix)))
 }
 
 /// The shape of a log prefix: runs of digits and of letters count as one, so that time stamps are alike.

@@ -49,7 +49,14 @@ pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
         match bytes[at] {
             b' ' | b'\t' | b'\r' | b'\n' | 0 | b'"' | b'\'' | b'`' | b'<' | b'|' => break,
             // A backslash in front of a quote or a letter is an escape of the string around.
-            b'\\' if bytes[at..end].iter().find(|b| **b != b'\\').is_none_or(|b| matches!(b, b'"' | b'\'' | b'n' | b'r' | b't' | b'u')) => break,
+            b'\\'
+                if bytes[at..end]
+                    .iter()
+                    .find(|b| **b != b'\\')
+                    .is_none_or(|b| matches!(b, b'"' | b'\'' | b'n' | b'r' | b't' | b'u')) =>
+            {
+                break;
+            }
             b',' | b';' | b'&' | b')' | b']' | b'}' if separates(bytes, at, end) => break,
             _ => at += 1,
         }
@@ -64,13 +71,19 @@ pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
 fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
     let rest = &bytes[at + 1..end];
     let Some(next) = rest.first() else { return true };
-    if next.is_ascii_whitespace() || matches!(next, b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'\\' | b'<') {
+    if next.is_ascii_whitespace()
+        || matches!(next, b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'\\' | b'<')
+    {
         return true;
     }
     if bytes[at] == b'&' && rest.starts_with(b"amp;") {
         return true;
     }
-    let name = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ')).count();
+    let name = rest
+        .iter()
+        .take(64)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
+        .count();
     name > 0 && matches!(rest.get(name), Some(b'=' | b':'))
 }
 
@@ -81,7 +94,8 @@ pub(super) fn line_value_end(bytes: &[u8], from: usize, end: usize) -> usize {
     while let Some(i) = memchr::memchr(b' ', &bytes[at..end]) {
         let space = at + i;
         let rest = &bytes[space + 1..end];
-        let name = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+        let name =
+            rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
         if name > 0 && rest.get(name) == Some(&b'=') && !rest[..name].ends_with(b".") {
             stop = space;
             break;
@@ -109,7 +123,9 @@ pub(in crate::redact) fn is_reference(value: &[u8]) -> bool {
         || wrapped(b"{{", b"}}")
         || (wrapped(b"%", b"%") && name(&value[1..value.len() - 1]))
         || value.strip_prefix(b"$").is_some_and(name)
-        || [&b"vault:"[..], b"ref+", b"file:", b"env:", b"arn:", b"awssm://", b"secret://", b"op://"].iter().any(|p| value.starts_with(p))
+        || [&b"vault:"[..], b"ref+", b"file:", b"env:", b"arn:", b"awssm://", b"secret://", b"op://"]
+            .iter()
+            .any(|p| value.starts_with(p))
 }
 
 /// `***`, `xxxxx`, `<redacted>` and the like.
@@ -121,18 +137,53 @@ pub(in crate::redact) fn is_masked(value: &[u8]) -> bool {
         || same(b'X')
         || same(b'.')
         || same(b'#')
-        || [&b"REDACTED"[..], b"[REDACTED]", b"<redacted>", b"[redacted]", b"--- REDACTED ---", b"DATA+OMITTED", b"(sensitive value)", b"<sensitive>", b"<set>", b"<unset>", b"<hidden>", b"[MASKED]"]
-            .contains(&value)
+        || [
+            &b"REDACTED"[..],
+            b"[REDACTED]",
+            b"<redacted>",
+            b"[redacted]",
+            b"--- REDACTED ---",
+            b"DATA+OMITTED",
+            b"(sensitive value)",
+            b"<sensitive>",
+            b"<set>",
+            b"<unset>",
+            b"<hidden>",
+            b"[MASKED]",
+        ]
+        .contains(&value)
         || (value.len() > 2
             && value[0] == b'<'
             && value[value.len() - 1] == b'>'
-            && value[1..value.len() - 1].iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_' | b' ' | b'.')))
+            && value[1..value.len() - 1]
+                .iter()
+                .all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_' | b' ' | b'.')))
 }
 
 fn is_empty_word(value: &[u8]) -> bool {
     const WORDS: [&str; 22] = [
-        "null", "none", "nil", "true", "false", "undefined", "yes", "no", "on", "off", "enabled", "disabled", "<nil>", "~", "{}", "[]",
-        "unknown", "required", "optional", "default", "n/a", "empty",
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "enabled",
+        "disabled",
+        "<nil>",
+        "~",
+        "{}",
+        "[]",
+        "unknown",
+        "required",
+        "optional",
+        "default",
+        "n/a",
+        "empty",
     ];
     WORDS.iter().any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
 }
@@ -146,14 +197,18 @@ pub(in crate::redact) fn is_placeholder(value: &[u8]) -> bool {
 /// An absolute path, which names a file that holds the secret.
 fn is_path(value: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'@');
-    let rooted = value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"~/") || value.starts_with(b"../");
+    let rooted =
+        value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"~/") || value.starts_with(b"../");
     let loud = value.iter().filter(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count();
     rooted && value.iter().all(plain) && value[1..].contains(&b'/') && loud * 3 < value.len()
 }
 
 fn is_uuid(value: &[u8]) -> bool {
     value.len() == 36
-        && value.iter().enumerate().all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
+        && value
+            .iter()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
 /// Whether a text looks like random characters: long enough, and letters mixed with digits or cases.
@@ -162,7 +217,8 @@ pub(in crate::redact) fn looks_random(value: &[u8], min: usize) -> bool {
     value.len() >= min
         && !value.contains(&b' ')
         && any(u8::is_ascii_alphabetic)
-        && (any(u8::is_ascii_digit) || (value.len() >= 20 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)))
+        && (any(u8::is_ascii_digit)
+            || (value.len() >= 20 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)))
         && !is_uuid(value)
 }
 
@@ -173,7 +229,9 @@ pub(in crate::redact) fn is_hex32(value: &[u8]) -> bool {
 }
 
 fn is_name(value: &[u8]) -> bool {
-    let label = |l: &[u8]| !l.is_empty() && l.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    let label = |l: &[u8]| {
+        !l.is_empty() && l.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+    };
     let mut parts = value.split(|b| *b == b'/');
     matches!((parts.next(), parts.next(), parts.next()), (Some(a), Some(b), None) if label(a) && label(b))
 }
@@ -198,12 +256,21 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
             let url = memchr::memmem::find(value, b"://").is_some();
             let timed = value.ends_with(b"Z") && value.contains(&b':');
             let min = if rule == engine::PASSWORD { 6 } else { 8 };
-            (!digits && !url && !timed && !is_path(value) && !is_name(value) && !value.starts_with(b"0xc0") && looks_random(value, min))
-                .then_some(rule)
+            (!digits
+                && !url
+                && !timed
+                && !is_path(value)
+                && !is_name(value)
+                && !value.starts_with(b"0xc0")
+                && looks_random(value, min))
+            .then_some(rule)
         }
         Class::Secret(engine::PASSWORD) => Some(engine::PASSWORD),
         Class::Secret(rule) => {
-            let public = (digits && value.len() <= 19) || is_path(value) || value.starts_with(b"{") || value.starts_with(b"map[");
+            let public = (digits && value.len() <= 19)
+                || is_path(value)
+                || value.starts_with(b"{")
+                || value.starts_with(b"map[");
             let name = rule == engine::SECRET && is_name(value);
             (!public && !name).then_some(rule)
         }

@@ -12,7 +12,8 @@ impl Scan<'_> {
         let rest = self.bytes[at.min(line_end)..line_end].trim_ascii();
         let rest = rest.strip_prefix(b"!!binary").or_else(|| rest.strip_prefix(b"!!str")).unwrap_or(rest).trim_ascii();
         let rest = rest.split(|b| *b == b'#').next().unwrap_or(rest).trim_ascii();
-        matches!(rest.first(), Some(b'|' | b'>')) && rest[1..].iter().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-'))
+        matches!(rest.first(), Some(b'|' | b'>'))
+            && rest[1..].iter().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-'))
     }
 
     pub(super) fn yaml_value(&mut self, key: Key, class: Class, at: usize) {
@@ -62,7 +63,9 @@ impl Scan<'_> {
             return;
         }
         // A plain scalar goes on over lines that are indented deeper.
-        let Some(stop) = self.follow(key.start, (line_end + 1).min(bytes.len()), Region::Indent(columns)) else { return };
+        let Some(stop) = self.follow(key.start, (line_end + 1).min(bytes.len()), Region::Indent(columns)) else {
+            return;
+        };
         let end = if stop > line_end + 1 { line_end + bytes[line_end..stop].trim_ascii_end().len() } else { end };
         self.judged(class, at, end, None);
     }
@@ -122,9 +125,12 @@ impl Scan<'_> {
             if !text.is_empty() {
                 let Some(item) = text.strip_prefix(b"- ").filter(|_| indent(line) >= columns) else { break };
                 let item = item.trim_ascii();
-                let quoted = matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
+                let quoted =
+                    matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
                 let item = if quoted { &item[1..item.len() - 1] } else { item };
-                if quoted || (memchr::memmem::find(item, b": ").is_none() && !item.ends_with(b":") && !item.starts_with(b"{")) {
+                if quoted
+                    || (memchr::memmem::find(item, b": ").is_none() && !item.ends_with(b":") && !item.starts_with(b"{"))
+                {
                     items.push((item.as_ptr() as usize - bytes.as_ptr() as usize, item.len()));
                 }
             }

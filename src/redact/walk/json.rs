@@ -4,9 +4,9 @@
 
 use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
+use super::super::scan::LOOKAHEAD;
 use super::super::scan::value::judge;
 use super::super::scan::words::{Class, classify};
-use super::super::scan::LOOKAHEAD;
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 10_000;
@@ -312,7 +312,8 @@ impl Walker {
 
     fn secret_data(&mut self, set: &RuleSet, value: &Pending) {
         let rule = engine::KUBERNETES_SECRET;
-        let own = set.is_own(&value.text) || super::super::token::base64_bytes(&value.text).is_some_and(|v| set.is_own(&v));
+        let own =
+            set.is_own(&value.text) || super::super::token::base64_bytes(&value.text).is_some_and(|v| set.is_own(&v));
         if !value.bare && !value.text.is_empty() && !own && set.is_on(rule) {
             self.found.push(Found { start: value.start, end: value.end, rule, bare: false });
         }
