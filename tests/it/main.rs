@@ -3,3 +3,4 @@
 mod architecture;
 mod demo;
 mod triage;
+mod triage_rules;
