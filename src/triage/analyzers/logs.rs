@@ -35,12 +35,17 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
             let Some((signature, hit)) = best(log, |i| signatures.get(i)) else { continue };
             let (namespace, name) = &pod.key;
             let job = pod.owner.as_ref().is_some_and(|(kind, _)| kind == "Job");
+            let known = telling(&hit.excerpt);
+            // A wrapper only says where it failed; the end of the log says why.
+            let why =
+                log.cause().filter(|c| signature.wrapper && c.is_error && !c.text.contains(&known)).map(|c| c.text);
             let mut draft = draft(context, &pod.subject(), log, signature, hit, Severity::Critical)
                 .title(format!(
                     "{{who}}: container {} {}: {}",
                     container.name,
                     if job { "failed" } else { "does not stay up" },
-                    telling(&hit.excerpt)
+                    why.filter(|w| !known.contains(w.as_str()))
+                        .map_or_else(|| known.clone(), |w| format!("{known}: {w}"))
                 ))
                 .because(format!("it stands in the log of the instance of container {} that ended", container.name))
                 .confidence(if signature.wrapper { 0.8 } else { 0.93 })
@@ -128,8 +133,8 @@ fn draft(
 /// The part of a log line behind time stamp, level, thread and place.
 fn telling(line: &str) -> String {
     let mut rest = line;
-    // `2026-11-21T07:00:04Z  WARN main ThreadId(01) target: file.rs:12: text`
-    if let Some((_, tail)) = rest.split_once(".rs:")
+    // `2026-11-21T07:00:04Z  WARN main ThreadId(01) target: file.rs:12: Error in other.rs:1:2: text`
+    while let Some((_, tail)) = rest.split_once(".rs:")
         && let Some((place, text)) = tail.split_once(": ")
         && place.chars().all(|c| c.is_ascii_digit() || c == ':')
     {
