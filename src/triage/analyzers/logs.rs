@@ -84,6 +84,8 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
         for (index, hit) in &log.hits {
             let Some(signature) = signatures.get(*index) else { continue };
             let severity = match signature.when {
+                // In a program that runs, an error that wraps others may have been met and overcome.
+                When::Crash if signature.wrapper => Severity::Info,
                 When::Crash | When::Seen => Severity::Warning,
                 When::Note => Severity::Info,
                 When::Noise => continue,
