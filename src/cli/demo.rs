@@ -50,7 +50,7 @@ struct Typed {
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let fixtures = embedded()?;
     if args.list {
-        list(fixtures.incidents(), output);
+        list(&offered(&fixtures), output);
         return Ok(Exit::Complete);
     }
     let incident = find(&fixtures, &args.incident)?;
@@ -105,14 +105,21 @@ fn cluster(fixtures: &Fixtures, incident: &Incident) -> anyhow::Result<MemStore>
     Ok(cluster)
 }
 
+/// The incidents that are shown to people.
+fn offered(fixtures: &Fixtures) -> Vec<&Incident> {
+    fixtures.incidents().iter().filter(|incident| incident.expect.demo).collect()
+}
+
 fn find<'a>(fixtures: &'a Fixtures, name: &str) -> anyhow::Result<&'a Incident> {
-    fixtures.find(name).map_err(|error| {
-        let nearest = fixtures.incidents().iter().map(|i| (distance(name, &i.name), &i.name)).min();
+    let offered = offered(fixtures);
+    offered.iter().find(|incident| incident.name == name).copied().ok_or_else(|| {
+        let nearest = offered.iter().map(|i| (distance(name, &i.name), &i.name)).min();
         let hint = match nearest {
             Some((distance, nearest)) if distance <= 3 => format!("did you mean `{nearest}`?"),
             _ => "run `casefile demo --list` for what they show".to_owned(),
         };
-        usage(format!("{error}; {hint}"))
+        let known: Vec<&str> = offered.iter().map(|i| i.name.as_str()).collect();
+        usage(format!("there is no incident `{name}`; there are: {}; {hint}", known.join(", ")))
     })
 }
 
@@ -132,7 +139,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn list(incidents: &[Incident], output: &Output) {
+fn list(incidents: &[&Incident], output: &Output) {
     if output.format == Format::Json {
         let all: Vec<_> = incidents
             .iter()

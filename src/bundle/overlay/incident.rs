@@ -54,6 +54,13 @@ pub struct Expect {
     /// Rules that must not.
     #[serde(default)]
     pub must_not: Vec<String>,
+    /// Whether `casefile demo` offers it: not while triage cannot see what it shows.
+    #[serde(default = "yes")]
+    pub demo: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The one field of a base's `replay.json` that is needed here.
