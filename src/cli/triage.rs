@@ -59,6 +59,7 @@ impl From<FailOn> for Severity {
 }
 
 /// Runs the command.
+#[expect(clippy::needless_pass_by_value, reason = "every command takes its arguments")]
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     if let Some(id) = &args.profile {
         profile::find_builtin(id).map_err(|e| super::output::usage(e.to_string()))?;

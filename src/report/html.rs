@@ -194,7 +194,7 @@ fn pod(p: &PodRow, many: bool, now: crate::model::time::Timestamp) -> Value {
         status => p.status.clone(),
         tone => tone,
         ready => if p.over { String::new() } else { format!("{}/{}", p.ready, p.containers) },
-        share => if p.containers == 0 { 0 } else { p.ready * 100 / p.containers },
+        share => (p.ready * 100).checked_div(p.containers).unwrap_or_default(),
         restarts => p.restarts,
         node => p.node.clone(),
         memory => memory,

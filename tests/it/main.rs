@@ -11,3 +11,4 @@ mod redaction;
 mod serve;
 mod support;
 mod triage;
+mod triage_rules;

@@ -89,16 +89,17 @@ fn waiting(facts: &Facts, pod: &Pod, container: &Container, reason: &str, messag
         reason if images::is_image_reason(reason) => {
             out.push(images::draft(facts, pod, container, reason, message));
         }
-        "ContainerCreating" | "PodInitializing" | "" => {
-            // All containers of the pod wait for the same thing.
-            if pod.containers.iter().position(|c| matches!(c.state, State::Waiting { .. }))
-                == pod.containers.iter().position(|c| c.name == container.name)
-            {
-                out.extend(not_created(facts, pod));
-            }
+        "ContainerCreating" | "PodInitializing" | "" if waits_first(pod, container) => {
+            out.extend(not_created(facts, pod))
         }
         _ => {}
     }
+}
+
+/// Whether this is the first container of the pod that waits; all of them wait for the same thing.
+fn waits_first(pod: &Pod, container: &Container) -> bool {
+    let first = pod.containers.iter().find(|c| matches!(c.state, State::Waiting { .. }));
+    first.is_some_and(|c| c.name == container.name)
 }
 
 /// What an ended instance means; `severity` is that of a container that does not run now.

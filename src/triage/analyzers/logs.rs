@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::Context;
+use super::{Context, owner_path};
 use crate::triage::draft::Draft;
 use crate::triage::facts::{LogFacts, Pod, Role, State};
 use crate::triage::finding::{Category, Severity, Subject};
@@ -32,15 +32,45 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
                 continue;
             };
             done.insert((&pod.key.0, &pod.key.1, &container.name), ());
-            if let Some((signature, hit)) = best(log, |i| signatures.get(i)) {
-                let mut draft = draft(context, &pod.subject(), log, signature, hit, Severity::Critical)
-                    .because(format!("it stands in the log of the instance of container {} that ended", container.name))
-                    .confidence(if signature.wrapper { 0.8 } else { 0.93 });
-                if let Some(ended) = container.ended() {
-                    draft = draft.between(ended.started, ended.finished);
-                }
-                out.push(draft);
+            let Some((signature, hit)) = best(log, |i| signatures.get(i)) else { continue };
+            let (namespace, name) = &pod.key;
+            let job = pod.owner.as_ref().is_some_and(|(kind, _)| kind == "Job");
+            let known = telling(&hit.excerpt);
+            // A wrapper only says where it failed; the end of the log says why.
+            let why =
+                log.cause().filter(|c| signature.wrapper && c.is_error && !c.text.contains(&known)).map(|c| c.text);
+            let mut draft = draft(context, &pod.subject(), log, signature, hit, Severity::Critical)
+                .title(format!(
+                    "{{who}}: container {} {}: {}",
+                    container.name,
+                    if job { "failed" } else { "does not stay up" },
+                    why.filter(|w| !known.contains(w.as_str()))
+                        .map_or_else(|| known.clone(), |w| format!("{known}: {w}"))
+                ))
+                .because(format!("it stands in the log of the instance of container {} that ended", container.name))
+                .confidence(if signature.wrapper { 0.8 } else { 0.93 })
+                .seen_in(log.cause().into_iter().filter(|c| c.is_error).flat_map(|c| c.evidence.into_iter().take(3)))
+                .remedy([format!(
+                    "Read it in context: kubectl -n {namespace} logs {name} -c {}{}",
+                    container.name,
+                    if job { "" } else { " --previous" }
+                )]);
+            if let Some(ended) = container.ended() {
+                draft = draft.between(ended.started, ended.finished).seen_in([pod.at.evidence_at(
+                    &container.pointer,
+                    &format!("{}: exit code {}, {} restarts", container.name, ended.exit, container.restarts),
+                )]);
             }
+            out.push(if job {
+                draft.remedy([format!(
+                    "When the cause is gone, run {} again: a failed Job does not try by itself",
+                    owner_path(pod)
+                )])
+            } else {
+                draft.remedy([format!(
+                    "When it is corrected, do not wait for the back-off: kubectl -n {namespace} delete pod {name}"
+                )])
+            });
         }
     }
     for (key, log) in &facts.logs {
@@ -54,6 +84,8 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
         for (index, hit) in &log.hits {
             let Some(signature) = signatures.get(*index) else { continue };
             let severity = match signature.when {
+                // In a program that runs, an error that wraps others may have been met and overcome.
+                When::Crash if signature.wrapper => Severity::Info,
                 When::Crash | When::Seen => Severity::Warning,
                 When::Note => Severity::Info,
                 When::Noise => continue,
@@ -103,13 +135,18 @@ fn draft(
 /// The part of a log line behind time stamp, level, thread and place.
 fn telling(line: &str) -> String {
     let mut rest = line;
-    // `2026-11-21T07:00:04Z  WARN main ThreadId(01) target: file.rs:12: text`
-    if let Some((_, tail)) = rest.split_once(".rs:")
+    // `2026-11-21T07:00:04Z  WARN main ThreadId(01) target: file.rs:12: Error in other.rs:1:2: text`
+    while let Some((_, tail)) = rest.split_once(".rs:")
         && let Some((place, text)) = tail.split_once(": ")
         && place.chars().all(|c| c.is_ascii_digit() || c == ':')
     {
         rest = text;
     }
+    // What serde would have accepted instead is a long list.
+    let rest = rest
+        .split("`, expected one of")
+        .next()
+        .map_or(rest.to_owned(), |head| if head.len() < rest.len() { format!("{head}`") } else { head.to_owned() });
     text::line(rest.trim_start_matches("Error: "), 160)
 }
 
@@ -125,6 +162,7 @@ mod tests {
                 "the disk is full: x",
             ),
             ("Error: unknown field `x`", "unknown field `x`"),
+            ("unknown field `x`, expected one of `a`, `b`", "unknown field `x`"),
             ("plain", "plain"),
         ] {
             assert_eq!(telling(line), want);
