@@ -7,7 +7,7 @@
 //! cargo bench --bench collect                      # 500 x 1 MiB, 500 x 4 MiB, 5,000 x 10 KiB and smaller steps
 //! cargo bench --bench collect -- 500x1MiB          # one case
 //! ```
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a benchmark prints its figures")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -160,7 +160,7 @@ fn sample(child: &Child, cpu: &mut Duration, peak_kib: &mut u64) {
 /// Compresses the same logs with pigz, from a file in the page cache to nowhere; none when pigz is not there.
 fn pigz(pods: usize, bytes: u64, dir: &Path) -> Option<Cost> {
     Command::new("pigz").arg("--version").output().ok()?;
-    let store = SyntheticCluster::new(pods, bytes, 3);
+    let store = SyntheticCluster::new(pods as u64, bytes, 3);
     let path = dir.join("logs");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
     for entry in store.entries().iter().filter(|e| layout::parse_log(&e.path).is_some()) {
@@ -177,7 +177,7 @@ fn pigz(pods: usize, bytes: u64, dir: &Path) -> Option<Cost> {
 fn server(pods: usize, bytes: u64) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(SyntheticCluster::new(pods, bytes, 3));
+        let store: Arc<dyn Store> = Arc::new(SyntheticCluster::new(pods as u64, bytes, 3));
         let running = Server::builder(store).start().await.expect("the server starts");
         let file = tempfile::NamedTempFile::new().expect("a file");
         let text = running.kubeconfig(file.path()).expect("a kubeconfig");
@@ -189,7 +189,7 @@ fn server(pods: usize, bytes: u64) {
 
 /// Reads every log with a few connections at the same time and drops it.
 fn fetch(address: &str, pods: usize) {
-    let store = SyntheticCluster::new(pods, 1, 3);
+    let store = SyntheticCluster::new(pods as u64, 1, 3);
     let paths: Vec<String> = store
         .entries()
         .iter()
@@ -205,7 +205,8 @@ fn fetch(address: &str, pods: usize) {
                 let mut buffer = vec![0; 256 << 10];
                 while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut stream = TcpStream::connect(address).expect("the server answers");
-                    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request");
+                    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+                        .expect("a request");
                     loop {
                         match stream.read(&mut buffer).expect("an answer") {
                             0 => break,

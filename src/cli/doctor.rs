@@ -57,10 +57,13 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
     if output.format == Format::Json {
         let rows: Vec<_> =
             verdicts.iter().map(|(access, verdict)| json!({"access": access, "verdict": verdict})).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({
-            "server": cluster.server(), "version": cluster.version(), "profile": session.profile.id,
-            "namespaces": session.namespaces, "rights": rows,
-        }))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({
+                "server": cluster.server(), "version": cluster.version(), "profile": session.profile.id,
+                "namespaces": session.namespaces, "rights": rows,
+            }))?
+        );
     } else {
         session.announce(&output);
         for (access, verdict) in &verdicts {

@@ -31,9 +31,8 @@ impl Log {
     /// Starts the log. Warnings of libraries and the tool's own lines go into it; `-v` also shows them, `-vv` adds
     /// debug lines.
     pub(super) fn start(redactor: &Redactor, verbose: u8) -> Self {
-        let log = LOG
-            .get_or_init(|| Self { lines: Arc::default(), redactor: redactor.clone(), shown: verbose > 0 })
-            .clone();
+        let log =
+            LOG.get_or_init(|| Self { lines: Arc::default(), redactor: redactor.clone(), shown: verbose > 0 }).clone();
         let level = if verbose > 1 { "debug" } else { "info" };
         let filter = EnvFilter::new(format!("warn,casefile={level}"));
         // A second start in the same process keeps the first subscriber; only tests do that.

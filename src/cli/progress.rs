@@ -53,18 +53,6 @@ impl Reporter {
         }
     }
 
-    /// Prints a line without tearing the bars.
-    pub(super) fn print(&self, line: &str) {
-        match self {
-            Self::Bars(bars) => {
-                // A terminal that is gone has nobody to tell.
-                let _ = bars.multi.println(line);
-            }
-            Self::Lines(_) => eprintln!("{line}"),
-            Self::Json | Self::None => {}
-        }
-    }
-
     /// Ends the drawing.
     pub(super) fn finish(self) {
         if let Self::Bars(bars) = self {

@@ -38,6 +38,8 @@ pub(super) struct Session {
     pub(super) cluster: Option<Cluster>,
     /// Why there is no cluster, where one was looked for.
     pub(super) no_cluster: Option<NoCluster>,
+    /// Why the profile and the namespaces are a guess, where they are one.
+    doubt: Option<String>,
 }
 
 /// Why the cluster is not read.
@@ -65,21 +67,24 @@ impl Session {
         }
         let on_host = selection.only_host() || chosen.as_ref().is_some_and(|p| p.id == "host");
         let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
+        let mut doubt = None;
         let (found, namespaces) = match (&cluster, chosen) {
             (None, chosen) => (chosen.map_or_else(|| profile::find_builtin("host").cloned(), Ok)?, Vec::new()),
             (Some(cluster), Some(chosen)) => {
                 let candidates = std::slice::from_ref(&chosen);
                 let detection = cluster.detect(candidates, &connection.namespace).await.map_err(namespace_error)?;
+                doubt = detection.doubt;
                 (chosen, detection.namespaces)
             }
             (Some(cluster), None) => {
                 let detection =
                     cluster.detect(profile::builtin(), &connection.namespace).await.map_err(namespace_error)?;
+                doubt = detection.doubt;
                 (profile::find_builtin(&detection.profile)?.clone(), detection.namespaces)
             }
         };
         let parameters = parameters(&found, &profile.set)?;
-        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster })
+        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, doubt })
     }
 
     /// The items to run, before `--only` and `--skip`.
@@ -119,6 +124,9 @@ impl Session {
             (None, Some(why)) => output.notice(&format!("no cluster: {}\ncollecting this host instead", why.reason)),
             (None, None) => output.notice(&format!("this host, profile {}", self.profile.id)),
         }
+        if let Some(doubt) = &self.doubt {
+            output.notice(doubt);
+        }
     }
 }
 
@@ -156,7 +164,10 @@ fn parameters(profile: &Profile, set: &[String]) -> anyhow::Result<BTreeMap<Stri
         if let Some(pattern) = &parameter.pattern {
             let fits = regex::Regex::new(&format!("^(?:{pattern})$"))?.is_match(value);
             if !fits {
-                return Err(usage(format!("--set {name}: the value does not match {pattern} ({})", parameter.description)));
+                return Err(usage(format!(
+                    "--set {name}: the value does not match {pattern} ({})",
+                    parameter.description
+                )));
             }
         }
         values.insert(name.to_owned(), value.to_owned());
@@ -240,7 +251,7 @@ mod tests {
     fn parameters_come_from_flags_and_defaults() {
         let values = parameters(&kms(), &["party_id=3".to_owned()]).unwrap();
         assert_eq!(values["party_id"], "3");
-        assert!(values.contains_key("core_endpoint"));
+        assert!(values.contains_key("grpc_port"));
     }
 
     #[test]

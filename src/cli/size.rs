@@ -17,7 +17,9 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
     };
     let number: u64 = number.parse().map_err(|_| "a size begins with a number (try: 20MiB)".to_owned())?;
     match number.checked_mul(factor) {
-        Some(0) => Err("a size of 0 would keep nothing (try: 1MiB, or --skip for items that you do not want)".to_owned()),
+        Some(0) => {
+            Err("a size of 0 would keep nothing (try: 1MiB, or --skip for items that you do not want)".to_owned())
+        }
         Some(bytes) => Ok(bytes),
         None => Err("this size is too large".to_owned()),
     }
@@ -45,7 +47,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_written() {
-        for (text, bytes) in [("4096", 4096), ("20MiB", 20 << 20), ("500MB", 500_000_000), ("1g", 1 << 30), ("2 k", 2048)] {
+        for (text, bytes) in
+            [("4096", 4096), ("20MiB", 20 << 20), ("500MB", 500_000_000), ("1g", 1 << 30), ("2 k", 2048)]
+        {
             assert_eq!(parse(text), Ok(bytes), "{text}");
         }
         for text in ["", "MiB", "5 apples", "0", "99999999999999999999", "18446744073709551615k"] {

@@ -56,10 +56,16 @@ impl Target {
             anyhow::bail!("the directory {} does not exist (try: mkdir -p {0})", dir.display());
         }
         if !args.force && file.symlink_metadata().is_ok() {
-            return Err(usage(format!("{} exists (try: another --output, or --force to overwrite it)", file.display())));
+            return Err(usage(format!(
+                "{} exists (try: another --output, or --force to overwrite it)",
+                file.display()
+            )));
         }
         tempfile::Builder::new().prefix(".casefile-").tempfile_in(&dir).map_err(|e| {
-            anyhow::anyhow!("cannot write into {}: {e} (try: --output with a directory that you can write)", dir.display())
+            anyhow::anyhow!(
+                "cannot write into {}: {e} (try: --output with a directory that you can write)",
+                dir.display()
+            )
         })?;
         Ok(Self { stem, file: Some(file), spool_parent: dir })
     }
@@ -69,7 +75,9 @@ impl Target {
 fn case_id(raw: &str) -> anyhow::Result<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if raw.is_empty() || raw.len() > 64 || !raw.chars().all(fits) || raw.starts_with('.') {
-        return Err(usage(format!("--case '{raw}': an id has 1 to 64 letters, digits, '-', '_' or '.' (try: --case INC-1234)")));
+        return Err(usage(format!(
+            "--case '{raw}': an id has 1 to 64 letters, digits, '-', '_' or '.' (try: --case INC-1234)"
+        )));
     }
     Ok(raw.to_owned())
 }

@@ -30,8 +30,11 @@ pub struct Engine {
     /// Ends the run early; what is there is kept.
     pub cancel: CancellationToken,
     /// Which items are wanted, planned or spawned: the filter of `--only` and `--skip`.
-    pub wanted: Arc<dyn Fn(&dyn Item) -> bool + Send + Sync>,
+    pub wanted: Arc<Wanted>,
 }
+
+/// Whether an item is wanted.
+pub type Wanted = dyn Fn(&dyn Item) -> bool + Send + Sync;
 
 /// What a run gave beside the artifacts in the spool. All texts are redacted.
 pub struct RunResult {

@@ -64,13 +64,13 @@ fn no_planted_secret_leaves() {
     let mut everything = ran.bundle().everything();
     everything.extend_from_slice(ran.stdout().as_bytes());
     everything.extend_from_slice(ran.stderr().as_bytes());
-    let secrets: Vec<String> =
-        planted().into_iter().chain(["PLANTED".to_owned(), "pl4nt".to_owned()]).collect();
+    let secrets: Vec<String> = planted().into_iter().chain(["PLANTED".to_owned(), "pl4nt".to_owned()]).collect();
     for secret in secrets {
         for shape in [secret.clone(), base64(&secret)] {
             let found = memchr::memmem::find(&everything, shape.as_bytes());
             let around = found.map(|at| {
-                String::from_utf8_lossy(&everything[at.saturating_sub(200)..(at + 60).min(everything.len())]).into_owned()
+                String::from_utf8_lossy(&everything[at.saturating_sub(200)..(at + 60).min(everything.len())])
+                    .into_owned()
             });
             assert_eq!(around, None, "{secret} is in the bundle");
         }
@@ -88,7 +88,11 @@ fn base64(text: &str) -> String {
 #[test]
 fn what_is_forbidden_costs_only_itself_and_is_named() {
     let cluster = Cluster::recorded_with(|b| {
-        b.deny([Denial::new("list", "", "secrets"), Denial::new("get", "", "pods/log"), Denial::new("list", "", "nodes")])
+        b.deny([
+            Denial::new("list", "", "secrets"),
+            Denial::new("get", "", "pods/log"),
+            Denial::new("list", "", "nodes"),
+        ])
     });
     let ran = collect(&cluster, &[]).run().code(3);
     let outcomes = outcomes(&ran);
@@ -108,7 +112,10 @@ fn faults_of_the_server_never_cost_the_bundle() {
     let log = "/api/v1/namespaces/kms-decentralized/pods/kms-party-3-core-0/log*";
     let cluster = Cluster::recorded_with(|b| {
         b.faults([
-            Fault::on("/api/v1/namespaces/kms-decentralized/configmaps*", FaultKind::Status { code: 500, retry_after: None }),
+            Fault::on(
+                "/api/v1/namespaces/kms-decentralized/configmaps*",
+                FaultKind::Status { code: 500, retry_after: None },
+            ),
             Fault::on("/api/v1/namespaces/kms-decentralized/services*", FaultKind::Garbage),
             Fault::on("/apis/apps/v1/namespaces/kms-decentralized/statefulsets*", FaultKind::Hang),
             Fault::on("/api/v1/namespaces/kms-decentralized/endpoints*", FaultKind::Reset),
@@ -317,7 +324,9 @@ fn an_existing_file_is_not_overwritten() {
 
 /// A cluster in which one list never ends, so that a run can be caught in the middle.
 fn hanging() -> Cluster {
-    Cluster::recorded_with(|b| b.faults([Fault::on("/api/v1/namespaces/kms-decentralized/configmaps*", FaultKind::Hang)]))
+    Cluster::recorded_with(|b| {
+        b.faults([Fault::on("/api/v1/namespaces/kms-decentralized/configmaps*", FaultKind::Hang)])
+    })
 }
 
 /// Starts a run and waits until everything but the hanging list is there.
@@ -398,7 +407,9 @@ fn plan_reads_nothing_beyond_discovery_and_names_what_collect_does() {
 
 #[test]
 fn doctor_names_missing_rights_and_a_role_for_them() {
-    let cluster = Cluster::recorded_with(|b| b.deny([Denial::new("list", "", "secrets"), Denial::new("create", "", "pods/exec")]));
+    let cluster = Cluster::recorded_with(|b| {
+        b.deny([Denial::new("list", "", "secrets"), Denial::new("create", "", "pods/exec")])
+    });
     let doctor = |args: &[&str]| Casefile::new(&["doctor"]).args(args).env("KUBECONFIG", cluster.kubeconfig());
     let ran = doctor(&[]).run().code(3);
     let text = ran.stdout();

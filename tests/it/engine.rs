@@ -200,8 +200,7 @@ async fn spawned_items_join_the_plan_and_the_filter_holds_for_them() {
     let run = run(vec![parent, quick("skipped/x")]).await;
     let ids: Vec<_> = run.result.ledger.iter().map(|e| e.item.as_str()).collect();
     assert_eq!(ids, ["child/a", "child/c", "parent"]);
-    let planned: usize =
-        run.events.iter().map(|e| if let Event::Planned { items } = e { *items } else { 0 }).sum();
+    let planned: usize = run.events.iter().map(|e| if let Event::Planned { items } = e { *items } else { 0 }).sum();
     assert_eq!(planned, 3);
 }
 

@@ -172,7 +172,10 @@ impl Made {
         let mut lines = Vec::new();
         let missing = self.manifest.ledger.iter().filter(|e| !e.outcome.is_complete()).count();
         if missing > 0 {
-            lines.push(format!("{missing} of {} items could not be read; SUMMARY.md names them", self.manifest.ledger.len()));
+            lines.push(format!(
+                "{missing} of {} items could not be read; SUMMARY.md names them",
+                self.manifest.ledger.len()
+            ));
         }
         if self.leaks.is_empty() {
             lines.push(format!(

@@ -207,7 +207,7 @@ async fn collect(
 
 /// A plan without a single item is a typing error in `--only` or `--skip`.
 fn refuse_empty(items: &[Arc<dyn Item>], selection: &Selection) -> anyhow::Result<()> {
-    if selection.may_match(&items) {
+    if selection.may_match(items) {
         return Ok(());
     }
     Err(usage("--only and --skip leave nothing to collect (try: casefile plan, which prints the ids)"))

@@ -52,6 +52,8 @@ pub(super) struct Resources {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Status {
     pub(super) phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pub(super) pod_ip: Option<String>,
     pub(super) init_container_statuses: Option<Vec<ContainerStatus>>,
     pub(super) container_statuses: Option<Vec<ContainerStatus>>,
     pub(super) ephemeral_container_statuses: Option<Vec<ContainerStatus>>,

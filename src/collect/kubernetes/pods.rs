@@ -1,5 +1,6 @@
 //! The pods of a namespace, and what follows from them: logs, commands and HTTP endpoints.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -18,7 +19,7 @@ use super::table::Column;
 use super::usage::{Book, Page};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Access, ItemId, Outcome};
-use crate::profile::Profile;
+use crate::profile::{Exec, Profile};
 
 /// What the items of one run share.
 pub(super) struct Shared {
@@ -67,9 +68,12 @@ impl PodsItem {
             file: ObjectFile::new(&self.kind, namespace),
             page: self.shared.book.open(&self.namespace),
             spawn: Vec::new(),
+            asking: Vec::new(),
+            targets: BTreeMap::new(),
             strange: 0,
         };
         let ended = list::read(&self.shared.cluster, sink, query, &mut found).await?;
+        found.aim();
         let Found { file, page, spawn, strange, .. } = found;
         page.complete();
         file.finish(sink, ended.truncation())?;
@@ -125,7 +129,57 @@ struct Found<'a> {
     file: ObjectFile,
     page: Page,
     spawn: Vec<Arc<dyn Item>>,
+    /// Commands that ask another pod, which may stand further down in the list.
+    asking: Vec<(Pod, Exec)>,
+    /// Address of the first pod that a target selector matches.
+    targets: BTreeMap<String, String>,
     strange: usize,
+}
+
+impl Found<'_> {
+    /// Plans the commands that ask another pod, now that all pods are known.
+    fn aim(&mut self) {
+        for (pod, mut exec) in std::mem::take(&mut self.asking) {
+            let Some(address) = exec.target.as_ref().and_then(|t| self.targets.get(&t.to_string())) else { continue };
+            for word in &mut exec.command {
+                *word = word.replace("{target}", address);
+            }
+            let item = ExecItem::new(Arc::clone(&self.item.shared), &self.item.namespace, &pod, exec);
+            self.spawn.push(Arc::new(item));
+        }
+    }
+
+    /// What there is to read from a pod.
+    fn follow(&mut self, pod: &Pod) {
+        let (shared, namespace) = (&self.item.shared, &self.item.namespace);
+        for log in pod.logs() {
+            self.spawn.push(Arc::new(LogItem::new(shared.cluster.clone(), namespace, pod, log)));
+        }
+        for exec in &shared.profile.exec {
+            if let (Some(target), Some(address)) = (&exec.target, &pod.status.pod_ip)
+                && target.matches(|key| pod.label(key))
+            {
+                self.targets.entry(target.to_string()).or_insert_with(|| host(address));
+            }
+            if !exec.pods.matches(|key| pod.label(key)) {
+                continue;
+            }
+            match exec.target {
+                Some(_) => self.asking.push((pod.clone(), exec.clone())),
+                None => {
+                    self.spawn.push(Arc::new(ExecItem::new(Arc::clone(shared), namespace, pod, exec.clone())));
+                }
+            }
+        }
+        for http in shared.profile.http.iter().filter(|h| h.pods.matches(|key| pod.label(key))) {
+            self.spawn.push(Arc::new(ProxyItem::new(Arc::clone(shared), namespace, pod, http.clone())));
+        }
+    }
+}
+
+/// An address as it stands before a port: IPv6 in brackets.
+fn host(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
 impl Visit for Found<'_> {
@@ -138,26 +192,10 @@ impl Visit for Found<'_> {
         match serde_json::from_slice::<Pod>(raw) {
             Ok(pod) if !pod.metadata.name.is_empty() => {
                 self.page.add(&pod);
-                self.item.follow(&pod, &mut self.spawn);
+                self.follow(&pod);
             }
             _ => self.strange += 1,
         }
         Ok(())
-    }
-}
-
-impl PodsItem {
-    /// What there is to read from a pod.
-    fn follow(&self, pod: &Pod, spawn: &mut Vec<Arc<dyn Item>>) {
-        let shared = &self.shared;
-        for log in pod.logs() {
-            spawn.push(Arc::new(LogItem::new(shared.cluster.clone(), &self.namespace, pod, log)));
-        }
-        for exec in shared.profile.exec.iter().filter(|e| e.pods.matches(|key| pod.label(key))) {
-            spawn.push(Arc::new(ExecItem::new(Arc::clone(shared), &self.namespace, pod, exec.clone())));
-        }
-        for http in shared.profile.http.iter().filter(|h| h.pods.matches(|key| pod.label(key))) {
-            spawn.push(Arc::new(ProxyItem::new(Arc::clone(shared), &self.namespace, pod, http.clone())));
-        }
     }
 }
