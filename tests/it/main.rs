@@ -5,6 +5,7 @@ mod bundle;
 mod collect;
 mod demo;
 mod engine;
+mod foreign;
 mod host;
 mod kubernetes;
 mod redaction;
