@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use casefile::bundle::{Store, layout};
+use casefile::bundle::layout;
 use serde_json::Value;
 
 use crate::support::cluster::fixture;
