@@ -8,6 +8,7 @@ mod engine;
 mod foreign;
 mod host;
 mod kubernetes;
+mod layout;
 mod redaction;
 mod serve;
 mod support;
