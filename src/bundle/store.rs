@@ -75,6 +75,12 @@ pub trait Store: Send + Sync {
         &[]
     }
 
+    /// What the bundle was recognised as when another tool made it, with its article: `a must-gather`. The first of the
+    /// [`Self::problems`] then says so.
+    fn origin(&self) -> Option<&str> {
+        None
+    }
+
     /// What could not be decoded in the files that were read so far: path and reason, sorted. Only stores that convert
     /// files while they are read have any.
     fn damage(&self) -> Vec<(String, String)> {

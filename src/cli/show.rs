@@ -46,8 +46,9 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Some(wanted) => show_files(store, wanted, args.pretty),
         None => show_list(store, &args, output),
     };
-    for problem in store.problems() {
-        output.notice(&format!("warning: {problem}"));
+    for (at, problem) in store.problems().iter().enumerate() {
+        let what = if at == 0 && store.origin().is_some() { "note" } else { "warning" };
+        output.notice(&format!("{what}: {problem}"));
     }
     for (path, reason) in store.damage() {
         output.notice(&format!("warning: {path}: {reason}"));
@@ -59,7 +60,7 @@ fn show_list(store: &dyn Store, args: &Args, output: &Output) -> anyhow::Result<
     let entries = store.entries();
     if output.format == Format::Json {
         let files: Vec<_> = entries.iter().map(|e| serde_json::json!({"path": e.path, "size": e.size})).collect();
-        let result = serde_json::json!({"files": files, "problems": store.problems()});
+        let result = serde_json::json!({"files": files, "origin": store.origin(), "problems": store.problems()});
         return put(format!("{result:#}\n").as_bytes());
     }
     if args.list {

@@ -102,6 +102,7 @@ enum View {
 /// The bundle of another tool.
 struct ForeignStore {
     inner: Box<dyn Store>,
+    title: &'static str,
     pads: bool,
     views: BTreeMap<String, View>,
     entries: Vec<Entry>,
@@ -141,6 +142,7 @@ impl ForeignStore {
         }
         let mut store = Self {
             inner,
+            title,
             pads: layout.pads(),
             entries: Vec::with_capacity(build.views.len()),
             views: BTreeMap::new(),
@@ -208,6 +210,10 @@ impl Store for ForeignStore {
 
     fn problems(&self) -> &[String] {
         &self.problems
+    }
+
+    fn origin(&self) -> Option<&str> {
+        Some(self.title)
     }
 
     fn damage(&self) -> Vec<(String, String)> {

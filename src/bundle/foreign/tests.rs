@@ -1,5 +1,6 @@
 use std::io::Read;
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::convert::TrimNul;
@@ -138,6 +139,69 @@ fn one_nul_at_the_end_is_left_out() {
                 out.extend_from_slice(&buffer[..n]);
             }
             assert_eq!(out, want, "{} bytes", content.len());
+        }
+    }
+}
+
+/// A path of words that mean something in one of the layouts.
+fn path() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "namespaces",
+        "cluster-scoped-resources",
+        "cluster",
+        "cluster-resources",
+        "core",
+        "apps",
+        "apps-v1",
+        "v1",
+        "pod",
+        "pods",
+        "n",
+        "c",
+        "logs",
+        "usage",
+    ]);
+    let name = prop::sample::select(vec![
+        "pods.yaml",
+        "pods.json",
+        "n.yaml",
+        "nodes.json",
+        "replication-controllers.json",
+        "logs.txt",
+        "current.log",
+        "analysis.json",
+        "pods-errors.json",
+        "version.yaml",
+    ]);
+    (prop::collection::vec(word, 0..6), name).prop_map(|(mut words, name)| {
+        words.push(name);
+        words.join("/")
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_tree_can_be_read(
+        files in prop::collection::btree_map(
+            path(),
+            "(items:\n)?(- )?(metadata: \\{name: [a-c]\\}\n|kind: PodList\n|[\\[\\{\"]|==== START logs for container c of pod n/n ====\n){0,4}",
+            0..12,
+        )
+    ) {
+        let mut store = MemStore::new();
+        for (path, text) in &files {
+            store.insert(path.as_str(), text.as_bytes());
+        }
+        let store = adapt(Box::new(store));
+        prop_assert!(store.entries().windows(2).all(|pair| pair[0].path < pair[1].path));
+        prop_assert!(store.entries().len() <= 2 * files.len());
+        for entry in store.entries() {
+            let bytes = store.read(&entry.path, 1 << 20).unwrap();
+            prop_assert!(crate::bundle::reader::safe(entry.path.as_bytes()).is_some());
+            // Whatever it was made from, a list that was put together is a list.
+            if store.origin().is_some() && layout::parse_objects(&entry.path).is_some() && bytes.ends_with(b"\n]}\n") {
+                prop_assert!(serde_json::from_slice::<Value>(&bytes).is_ok());
+            }
         }
     }
 }
