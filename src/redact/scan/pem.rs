@@ -26,7 +26,9 @@ impl Scan<'_> {
         let body = at + b"PRIVATE KEY".len() + tail_len + 5;
         let (line_start, line_end) = self.line_of(begin);
         let rest = &bytes[body.min(line_end)..line_end];
-        if rest.iter().all(|b| matches!(b, b'\r' | b' ' | b'\t' | b'\\')) && line_end < bytes.len() {
+        if rest.iter().all(|b| matches!(b, b'\r' | b' ' | b'\t' | b'\\' | b'"' | b'\'' | b','))
+            && line_end < bytes.len()
+        {
             let prefix = bytes[line_start..begin].to_vec();
             self.pem_lines(begin, line_end + 1, &prefix);
         } else if line_end == bytes.len() && self.more && rest.trim_ascii().is_empty() {
