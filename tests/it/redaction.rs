@@ -196,6 +196,7 @@ fn trap_names_that_look_sensitive() {
         "author=jane authority=ca",
         "key.path = \"/certs/tls.key\"",
         "web_identity_token_port = 50100",
+        "INFO kms_lib::engine::threshold::service::session: src/session.rs:12: Loaded MPC context 1",
         "operation=\"keygen_request\" kms_fhe_key_cache_size 3",
         "PublicKey ServerKey VerfKey SigningKey FhePrivateKey",
         "verification_address: 0x52908400098527886E0F7030069857D2E4169EE7",
@@ -774,6 +775,10 @@ fn secrets_in_yaml_and_json_documents_lose_their_data() {
         format!("{{\n \"apiVersion\":\"v1\",\n \"data\":{{\n  \"blob\":\"{encoded}\"}},\n \"kind\":\"Secret\"}}");
     gone(Format::Json, &json, &encoded);
     stays(Format::Json, &json.replace("\"Secret\"", "\"ConfigMap\""));
+    let applied = serde_json::json!({"apiVersion": "v1", "data": {"blob": encoded}, "kind": "Secret"}).to_string();
+    let pod =
+        serde_json::json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}}});
+    gone(Format::Json, &pod.to_string(), &encoded);
 }
 
 // ---- structure -------------------------------------------------------------------------------------------------

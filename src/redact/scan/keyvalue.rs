@@ -97,7 +97,8 @@ impl Scan<'_> {
         while end > start && matches!(bytes[end - 1], b'-' | b'.' | b' ') {
             end -= 1;
         }
-        if start >= end {
+        // `a::b::session: message` is the path of a Rust module in a log.
+        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") {
             return None;
         }
         let quotes = quote_at(bytes, end, line.1).map(|(q, _)| q).filter(|q| {

@@ -145,7 +145,10 @@ pub(super) fn is_body(line: &[u8], prefix: &[u8]) -> bool {
     }
     let before = line[..start].trim_ascii();
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before).trim_ascii();
-    if before.is_empty() || kind_of_own(word).is_some() {
+    if let Some(kind) = kind_of_own(word) {
+        return kind == b"private-key";
+    }
+    if before.is_empty() {
         return !word.is_empty() && word.iter().all(|b| is_base64(*b));
     }
     let encoded = !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
