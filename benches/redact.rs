@@ -1,5 +1,5 @@
 //! Throughput of the byte engine on a log like that of a controller, beside a copy and a plain regular expression.
-#![expect(clippy::print_stdout, missing_docs, reason = "a benchmark reports on the terminal")]
+#![expect(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
 
 use std::time::Instant;
 

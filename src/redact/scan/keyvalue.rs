@@ -36,7 +36,7 @@ impl Scan<'_> {
             self.scheme(hit.start, hit.end);
         }
         let Some(key) = self.key_around(hit) else { return };
-        if (key.start, key.end) == self.last_key {
+        if (key.start, key.end) == self.last_key || self.env.set.is_own(&bytes[key.start..key.end]) {
             return;
         }
         self.last_key = (key.start, key.end);
@@ -97,7 +97,8 @@ impl Scan<'_> {
         while end > start && matches!(bytes[end - 1], b'-' | b'.' | b' ') {
             end -= 1;
         }
-        if start >= end {
+        // `a::b::session: message` is the path of a Rust module in a log.
+        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") {
             return None;
         }
         let quotes = quote_at(bytes, end, line.1).map(|(q, _)| q).filter(|q| {
@@ -158,6 +159,7 @@ impl Scan<'_> {
         let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
         let tight = sign == b'=' && at == key.end + 1 && leads;
         let whole_line = leads
+            && key.quotes.is_none()
             && (self.env.format == Format::Env
                 || (tight && loud)
                 || (sign == b':' && class == Class::Secret(engine::PASSWORD)));

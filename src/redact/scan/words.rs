@@ -507,7 +507,11 @@ pub(in crate::redact) fn classify(key: &[u8]) -> Class {
     }
     if let Some((_, rule)) = GLUED.iter().find(|(end, _)| words.iter().any(|w| w.ends_with(end)) && last.ends_with(end))
     {
-        return if quiet && *rule != engine::PASSWORD { Class::Benign } else { Class::Secret(*rule) };
+        if quiet && *rule != engine::PASSWORD {
+            return Class::Benign;
+        }
+        let weak = ["signingkey", "encryptionkey", "accountkey", "masterkey"].iter().any(|w| last.ends_with(w));
+        return if weak { Class::Weak(*rule) } else { Class::Secret(*rule) };
     }
     if any(MNEMONIC) {
         return Class::Secret(engine::MNEMONIC);

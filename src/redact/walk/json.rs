@@ -274,6 +274,13 @@ impl Walker {
                 let copy = Pending { text: value.text.clone(), ..value };
                 self.stack[depth - 2].data.push(copy);
             }
+        } else if frame.object && frame.key.ends_with(b"last-applied-configuration") {
+            // A Secret inside the text of an annotation: nothing of it may stay.
+            let has = |needle: &[u8]| memchr::memmem::find(&value.text, needle).is_some();
+            let cut = value.text.len() >= MAX_VALUE && !has(b"\\\"kind\\\":");
+            if has(b"\\\"kind\\\":\\\"Secret\\\"") || (cut && (has(b"\\\"data\\\":") || has(b"\\\"stringData\\\":"))) {
+                return self.secret_data(set, &value);
+            }
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
