@@ -16,7 +16,7 @@ use crate::profile::LabelSelector;
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 64] = [
+const DEPTHS: [(&str, u8); 66] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -75,6 +75,8 @@ const DEPTHS: [(&str, u8); 64] = [
     ("workload-unavailable", 5),
     ("rollout-stuck", 5),
     ("cronjob-failing", 5),
+    ("host-disk-full", 0),
+    ("host-mount-hangs", 0),
     ("kms-peers-unreachable", 2),
     ("kms-endpoint-silent", 3),
     ("kms-endpoint-unreachable", 6),
