@@ -43,9 +43,9 @@ pub(super) fn status(findings: &[Finding], facts: &Facts, manifest: &Manifest, c
     let pods_hidden = facts.pods.is_empty()
         && manifest.ledger.iter().any(|e| hides(e.outcome) && e.item.as_str().split('/').any(|part| part == "pods"));
     // Where no rule could look, nobody can say that all is well.
-    let no_pods = !(manifest.profile == "host" && facts.host.was_seen())
-        && !facts.lists.iter().any(|(group, plural, _)| group.is_empty() && plural == "pods");
-    if nothing || pods_hidden || no_pods || share(coverage) < 0.5 {
+    let listed = facts.lists.iter().any(|(group, plural, _)| group.is_empty() && plural == "pods");
+    let looked = listed || manifest.profile == "host" && facts.host.was_seen();
+    if nothing || pods_hidden || !looked || share(coverage) < 0.5 {
         return Status::Unknown;
     }
     let whole = findings.iter().all(|f| f.category != Category::DataQuality) && coverage.seen == coverage.planned;
