@@ -57,6 +57,31 @@ const NAMES: [(&str, &str, &str); 37] = [
     ("storage.k8s.io", "volumeattachments", "volumeattachments"),
 ];
 
+/// Directories that lie directly below a bundle's top directory.
+const INNER: [&str; 15] = [
+    "cluster-info",
+    "cluster-resources",
+    "config",
+    "database",
+    "docker",
+    "health",
+    "host",
+    "metrics",
+    "monitoring",
+    "network",
+    "object-store",
+    "ports",
+    "tables",
+    "triage",
+    "usage",
+];
+
+/// Whether a directory of this name is part of a bundle and not its top directory.
+#[must_use]
+pub fn is_inner(name: &str) -> bool {
+    INNER.contains(&name)
+}
+
 /// Path of the list of one kind: `cluster-resources/pods/<ns>.json`, `cluster-resources/nodes.json`,
 /// `cluster-resources/custom-resources/<plural>.<group>[/<ns>].json`.
 #[must_use]

@@ -3,11 +3,21 @@
 //! Writing and reading share nothing but [`format`](mod@format): a reader treats every archive as hostile and assumes nothing about
 //! the program that made it.
 
+mod dir;
 pub mod format;
 pub mod layout;
 pub mod overlay;
+mod reader;
+mod recover;
 mod spool;
 mod store;
+mod verify;
+mod writer;
 
-pub use spool::{Spool, SpoolError, SpoolWriter};
-pub use store::{DirStore, Entry, Store, StoreError, open};
+pub use dir::DirStore;
+pub use reader::{ArchiveStore, Limits, Source};
+pub use recover::{RecoverError, RecoverOptions, Recovered, recover};
+pub use spool::{Spool, SpoolError, SpoolHeader, SpoolStore, SpoolWriter};
+pub use store::{Entry, Store, StoreError, manifest, open};
+pub use verify::{LeakAudit, Problem, VerifyReport, verify, verify_store};
+pub use writer::{PackError, PackOptions, Packed, Target, file_entry, pack};

@@ -1,7 +1,13 @@
 //! Reading a bundle, whatever form it has.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::dir::DirStore;
+use super::format::MANIFEST;
+use super::reader::ArchiveStore;
+use super::spool::JOURNAL;
+use crate::model::{Manifest, SCHEMA_VERSION};
 
 /// Why a bundle cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +27,14 @@ pub enum StoreError {
         path: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A newer version of the program made the bundle.
+    #[error(
+        "the bundle has format {found}, and this casefile reads up to format {SCHEMA_VERSION}; use a newer casefile"
+    )]
+    Newer {
+        /// Version of the bundle's format.
+        found: u32,
     },
     /// The path is not in the bundle.
     #[error("{0} is not in the bundle")]
@@ -55,6 +69,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError::NotFound`] when the path is not in [`Store::entries`]; otherwise what reading meets.
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, StoreError>;
 
+    /// What is wrong with the bundle, in sentences: entries that were ignored, damage, an index that lies.
+    fn problems(&self) -> &[String] {
+        &[]
+    }
+
     /// Whether the bundle has this file.
     fn contains(&self, path: &str) -> bool {
         self.entries().binary_search_by(|e| e.path.as_str().cmp(path)).is_ok()
@@ -74,61 +93,44 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// Opens a bundle: a `tar.gz` or a directory.
+/// Opens a bundle by its content: a `tar.gz`, or a directory.
 ///
 /// # Errors
 /// When the path cannot be read or is not a bundle.
 pub fn open(path: &Path) -> Result<Box<dyn Store>, StoreError> {
+    let meta = std::fs::metadata(path).map_err(|source| StoreError::Io { path: path.display().to_string(), source })?;
+    if !meta.is_dir() {
+        return Ok(Box::new(ArchiveStore::open(path)?));
+    }
+    if path.join(JOURNAL).is_file() {
+        return Err(StoreError::Malformed {
+            path: path.display().to_string(),
+            reason: format!("it is what a killed run left behind; try `casefile recover {}`", path.display()),
+        });
+    }
     Ok(Box::new(DirStore::open(path)?))
 }
 
-/// An unpacked bundle.
-pub struct DirStore {
-    root: PathBuf,
-    entries: Vec<Entry>,
+/// The manifest of a bundle.
+///
+/// # Errors
+/// When there is none, it is damaged, or a newer version of the program made it.
+pub fn manifest(store: &dyn Store) -> Result<Manifest, StoreError> {
+    let malformed = |reason: String| StoreError::Malformed { path: MANIFEST.to_owned(), reason };
+    let bytes = store.read(MANIFEST, MANIFEST_MAX)?;
+    // The version comes first: a newer manifest may lack what this version expects.
+    let head: Version = serde_json::from_slice(&bytes)
+        .map_err(|e| malformed(format!("it is damaged at line {}, column {}", e.line(), e.column())))?;
+    if head.schema_version > SCHEMA_VERSION {
+        return Err(StoreError::Newer { found: head.schema_version });
+    }
+    serde_json::from_slice(&bytes).map_err(|e| malformed(format!("it is not a manifest: {e}")))
 }
 
-impl DirStore {
-    /// Lists a directory. Links are not followed.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let mut entries = Vec::new();
-        let mut todo = vec![root.to_path_buf()];
-        while let Some(dir) = todo.pop() {
-            let io = |source| StoreError::Io { path: dir.display().to_string(), source };
-            for item in std::fs::read_dir(&dir).map_err(io)? {
-                let item = item.map_err(io)?;
-                let kind = item.file_type().map_err(io)?;
-                if kind.is_dir() {
-                    todo.push(item.path());
-                } else if kind.is_file() {
-                    let path = item.path();
-                    let relative = path.strip_prefix(root).unwrap_or(&path);
-                    entries.push(Entry {
-                        path: relative.to_string_lossy().replace('\\', "/"),
-                        size: item.metadata().map_err(io)?.len(),
-                    });
-                }
-            }
-        }
-        entries.sort();
-        Ok(Self { root: root.to_path_buf(), entries })
-    }
-}
+/// A manifest larger than this is not one of ours.
+const MANIFEST_MAX: u64 = 256 << 20;
 
-impl Store for DirStore {
-    fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, StoreError> {
-        if !self.contains(path) {
-            return Err(StoreError::NotFound(path.to_owned()));
-        }
-        let file = std::fs::File::open(self.root.join(path))
-            .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-        Ok(Box::new(file))
-    }
+#[derive(serde::Deserialize)]
+struct Version {
+    schema_version: u32,
 }

@@ -1,13 +1,88 @@
-//! `casefile doctor`.
+//! `casefile doctor`: what can be reached and read, and the rights that are missing.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
 
 use super::Exit;
-use super::output::Output;
+use super::collect::LimitArgs;
+use super::connection::ConnectionArgs;
+use super::output::{Format, Output};
+use super::select::{SelectArgs, Selection};
+use super::session::{ProfileArgs, Session};
+use crate::collect::kubernetes::{self, Verdict};
+use crate::model::Access;
 
 /// Arguments of `casefile doctor`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(flatten)]
+    profile: ProfileArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// Print a minimal ClusterRole and Role for exactly what is planned, and nothing else
+    #[arg(long)]
+    role: bool,
+}
 
 /// Runs the command.
-pub(super) fn run(_args: Args, _output: &Output) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+    super::runtime::block_on(doctor(args, *output))
+}
+
+async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
+    let selection = Selection::new(&args.select)?;
+    let session = Session::open(&args.profile, &args.connection, &selection).await?;
+    let limits = args.limits.resolve(args.connection.request_timeout);
+    let Some(cluster) = &session.cluster else {
+        let why = session.no_cluster.as_ref().map_or("none was asked for", |n| n.reason.as_str());
+        anyhow::bail!("no cluster to check: {why}");
+    };
+    let mut items = session.items(&limits, &selection).await?;
+    items.retain(|item| selection.wants(item.as_ref()));
+    let mut needed: BTreeSet<Access> = items.iter().flat_map(|item| item.access()).collect();
+    needed.extend(kubernetes::spawned_access(&session.profile, &session.namespaces));
+    let needed: Vec<Access> = needed.into_iter().collect();
+    if args.role {
+        print!("{}", kubernetes::role_yaml(&needed, "casefile"));
+        return Ok(Exit::Complete);
+    }
+    let verdicts = kubernetes::review(cluster, &needed).await;
+    let missing: Vec<Access> =
+        verdicts.iter().filter(|(_, v)| !matches!(v, Verdict::Allowed)).map(|(a, _)| a.clone()).collect();
+    if output.format == Format::Json {
+        let rows: Vec<_> =
+            verdicts.iter().map(|(access, verdict)| json!({"access": access, "verdict": verdict})).collect();
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({
+                "server": cluster.server(), "version": cluster.version(), "profile": session.profile.id,
+                "namespaces": session.namespaces, "rights": rows,
+            }))?
+        );
+    } else {
+        session.announce(&output);
+        for (access, verdict) in &verdicts {
+            let (mark, reason) = match verdict {
+                Verdict::Allowed => ("ok ", String::new()),
+                Verdict::Denied(reason) => ("no ", reason.clone()),
+                Verdict::Unknown(reason) => ("?  ", reason.clone()),
+            };
+            let place = access.namespace.as_deref().map_or_else(|| "cluster".to_owned(), |n| format!("namespace {n}"));
+            let group = if access.group.is_empty() { String::new() } else { format!(".{}", access.group) };
+            println!("{mark} {:6} {}{group} ({place}) {reason}", access.verb, access.resource);
+        }
+        println!();
+        if missing.is_empty() {
+            println!("All {} rights are there.", verdicts.len());
+        } else {
+            println!("{} of {} rights are missing. A role that grants exactly these:\n", missing.len(), verdicts.len());
+            print!("{}", kubernetes::role_yaml(&missing, "casefile-missing"));
+        }
+    }
+    Ok(if missing.is_empty() { Exit::Complete } else { Exit::Incomplete })
 }

@@ -2,19 +2,28 @@
 //! command. Only this module prints, exits and reads the environment.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one module that talks to the terminal")]
 
+mod audit;
 mod collect;
 mod connection;
 mod demo;
 mod doctor;
 mod exit;
 mod generate;
+mod log;
 mod output;
 mod plan;
 mod profiles;
+mod progress;
 mod recover;
 mod redact;
+mod runtime;
+mod select;
 mod serve;
+mod session;
 mod show;
+mod signals;
+mod size;
+mod target;
 mod triage;
 mod verify;
 
@@ -94,4 +103,14 @@ pub fn run() -> Exit {
         Command::Man => generate::man(Cli::command()),
     };
     result.unwrap_or_else(|error| output.error(&error))
+}
+
+/// Keeps secrets that are in memory for a moment out of core dumps.
+fn harden() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        // A system that refuses this still collects; its administrator decides about core dumps.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
 }

@@ -111,6 +111,11 @@ impl Output {
         }
     }
 
+    /// Columns of the terminal, for wrapping.
+    pub(super) fn width(&self) -> usize {
+        usize::from(console_width()).clamp(60, 120)
+    }
+
     /// A sentence for the person at the terminal; never part of the result.
     pub(super) fn notice(&self, text: &str) {
         if !self.quiet && self.format != Format::Json {
@@ -141,4 +146,15 @@ pub(super) struct UsageError(pub(super) String);
 /// A usage error from a text that says what is wrong and what to try.
 pub(super) fn usage(text: impl Into<String>) -> anyhow::Error {
     UsageError(text.into()).into()
+}
+
+/// Columns of stdout's terminal; 100 where it has none.
+fn console_width() -> u16 {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+        && size.ws_col > 0
+    {
+        return size.ws_col;
+    }
+    100
 }

@@ -1,13 +1,322 @@
 //! `casefile redact`.
 
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context;
+
 use super::Exit;
-use super::output::Output;
+use super::output::{Format as Output2, Output, usage};
+use crate::redact::{CorrelationKey, Format, Redacted, Redactor, RuleInfo, expand};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 128 << 10;
+/// Deepest directory below the given one.
+const MAX_DEPTH: usize = 64;
 
 /// Arguments of `casefile redact`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    rules: Option<Box<RulesCommand>>,
+    /// What to redact: a file, a directory, or `-` for standard input
+    #[arg(default_value = "-", value_name = "FILE|DIR|-")]
+    input: PathBuf,
+    /// Where the result goes: a file, a directory for a directory, or `-` for standard output
+    #[arg(long, short, default_value = "-", value_name = "FILE|DIR|-")]
+    output: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Options {
+    /// Directory with rules to add
+    #[arg(long, value_name = "DIR")]
+    redaction_rules: Vec<PathBuf>,
+    /// File with at least 32 secret bytes that make ids comparable between runs
+    #[arg(long, value_name = "FILE")]
+    correlation_key: Option<PathBuf>,
+    /// Switch a rule off
+    #[arg(long, value_name = "ID")]
+    without_rule: Vec<String>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RulesCommand {
+    /// List, explain and test the rules
+    #[command(subcommand)]
+    Rules(Rules),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Rules {
+    /// List all rules
+    List {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Show one rule with its examples
+    Explain {
+        /// Id of the rule
+        id: String,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Run the examples of all rules, and of those in DIR, through the whole engine
+    Check {
+        /// Directory with rules
+        dir: Option<PathBuf>,
+    },
+    /// Show what would be replaced in a file, line by line, values masked
+    Test {
+        /// The file, or `-`
+        file: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
+}
 
 /// Runs the command.
-pub(super) fn run(_args: Args, _output: &Output) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+    match args.rules.map(|r| *r) {
+        Some(RulesCommand::Rules(Rules::List { options })) => list(&redactor(&options)?, output),
+        Some(RulesCommand::Rules(Rules::Explain { id, options })) => explain(&redactor(&options)?, &id),
+        Some(RulesCommand::Rules(Rules::Check { dir })) => check(dir),
+        Some(RulesCommand::Rules(Rules::Test { file, options })) => test(&redactor(&options)?, &file),
+        None => {
+            let redactor = redactor(&args.options)?;
+            let stubs = redact(&redactor, &args.input, &args.output)?;
+            let report = redactor.report();
+            output.notice(&format!("{} replaced, {} distinct, {stubs} left out", report.total(), report.distinct));
+            Ok(if stubs > 0 { Exit::Incomplete } else { Exit::Complete })
+        }
+    }
+}
+
+fn redactor(options: &Options) -> anyhow::Result<Redactor> {
+    let key = options.correlation_key.as_deref().map_or_else(CorrelationKey::random, CorrelationKey::from_file)?;
+    let builder = options.redaction_rules.iter().fold(Redactor::builder(key), |b, dir| b.with_rules(dir));
+    let builder = options.without_rule.iter().fold(builder, |b, id| b.without_rule(id));
+    Ok(builder.build()?)
+}
+
+/// Redacts; gives the number of files that were left out.
+fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u64> {
+    let stdio = Path::new("-");
+    if input != stdio && input.is_dir() {
+        if output == stdio {
+            return Err(usage("a directory needs -o DIR: where should the redacted files go?"));
+        }
+        if output.exists() {
+            return Err(usage(format!("{} exists; name a directory that does not", output.display())));
+        }
+        // A copy inside of its own source would be read again.
+        let inside =
+            output.parent().and_then(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }.canonicalize().ok());
+        if inside.zip(input.canonicalize().ok()).is_some_and(|(out, source)| out.starts_with(source)) {
+            return Err(usage(format!(
+                "{} lies inside {}; name a directory elsewhere",
+                output.display(),
+                input.display()
+            )));
+        }
+        return directory(redactor, input, output, Path::new(""), 0);
+    }
+    let name = if input == stdio { "stdin".to_owned() } else { input.display().to_string() };
+    let mut source: Box<dyn Read> = if input == stdio {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(
+            File::open(input)
+                .with_context(|| format!("cannot read {}; check the path and its rights", input.display()))?,
+        )
+    };
+    if output == stdio {
+        // Standard output cannot be taken back, so the result waits in an unnamed file until it is whole.
+        let mut whole = tempfile::tempfile().context("cannot make a temporary file")?;
+        let stubs = stream(redactor, &name, source.as_mut(), &mut whole)?;
+        io::Seek::rewind(&mut whole)?;
+        io::copy(&mut whole, &mut io::stdout().lock())?;
+        return Ok(stubs);
+    }
+    file(redactor, &name, source.as_mut(), output)
+}
+
+fn file(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &Path) -> anyhow::Result<u64> {
+    let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(parent)
+        .with_context(|| format!("cannot write into {}; check that it exists and its rights", parent.display()))?;
+    let stubs = stream(redactor, name, source, temporary.as_file_mut())?;
+    temporary
+        .persist_noclobber(target)
+        .map_err(|e| e.error)
+        .with_context(|| format!("cannot write {}; it is never overwritten, so name another file", target.display()))?;
+    Ok(stubs)
+}
+
+/// One document from a reader into a file. One that cannot be redacted becomes a stub.
+fn stream(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
+    let mut stream = redactor.stream(name, Format::of_path(name));
+    let mut chunk = vec![0; CHUNK];
+    let mut out = Redacted::buffer();
+    loop {
+        let read = match source.read(&mut chunk) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.with_context(|| format!("cannot read {name}"))?,
+        };
+        out.clear();
+        let step = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if read == 0 { stream.finish(&mut out) } else { stream.push(&chunk[..read], &mut out) }
+        }));
+        let reason = match step {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the redaction engine panicked".to_owned()),
+        };
+        if let Some(reason) = reason {
+            redactor.note_stub(name, &reason);
+            target.set_len(0)?;
+            io::Seek::rewind(target)?;
+            target.write_all(redactor.stub(&reason).get())?;
+            return Ok(1);
+        }
+        target.write_all(out.get())?;
+        if read == 0 {
+            return Ok(0);
+        }
+    }
+}
+
+/// A directory, file by file. Links are not followed; names go through the rules too.
+fn directory(redactor: &Redactor, input: &Path, output: &Path, below: &Path, depth: usize) -> anyhow::Result<u64> {
+    anyhow::ensure!(depth < MAX_DEPTH, "{} is nested deeper than {MAX_DEPTH} directories", input.display());
+    let source = input.join(below);
+    let name = redactor.text(&below.display().to_string()).into_inner();
+    let target = output.join(&name);
+    anyhow::ensure!(
+        target.components().all(|c| c != Component::ParentDir) || name.is_empty(),
+        "a name leads out of the directory"
+    );
+    std::fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
+    let mut entries: Vec<_> = std::fs::read_dir(&source)
+        .with_context(|| format!("cannot read {}", source.display()))?
+        .collect::<Result<_, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    let mut stubs = 0;
+    for entry in entries {
+        let kind = entry.file_type()?;
+        let path = below.join(entry.file_name());
+        if kind.is_dir() {
+            stubs += directory(redactor, input, output, &path, depth + 1)?;
+        } else if kind.is_file() {
+            let name = redactor.text(&path.display().to_string()).into_inner();
+            let mut source =
+                File::open(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
+            stubs += file(redactor, &name, &mut source, &output.join(&name))?;
+        }
+    }
+    Ok(stubs)
+}
+
+fn list(redactor: &Redactor, output: &Output) -> anyhow::Result<Exit> {
+    if output.format == Output2::Json {
+        let rules: Vec<_> = redactor.rules().iter().map(json).collect();
+        println!("{}", serde_json::to_string_pretty(&rules)?);
+    } else {
+        for rule in redactor.rules() {
+            println!("{:<28} {:<14} {:<20} {}", rule.id, rule.kind, file_name(&rule.source), rule.description);
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+fn json(rule: &RuleInfo) -> serde_json::Value {
+    serde_json::json!({"id": rule.id, "kind": rule.kind, "source": rule.source, "description": rule.description})
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn explain(redactor: &Redactor, id: &str) -> anyhow::Result<Exit> {
+    let rule = redactor.rules().iter().find(|r| r.id == id);
+    let rule =
+        rule.ok_or_else(|| usage(format!("there is no rule `{id}`; `casefile redact rules list` names them")))?;
+    println!(
+        "{}: {}\n  replacement  REDACTED-{}-<id>\n  source       {}",
+        rule.id, rule.description, rule.kind, rule.source
+    );
+    let Some(definition) = &rule.definition else { return Ok(Exit::Complete) };
+    println!("  anchors      {}", definition.anchors.join("  "));
+    if !definition.keys.is_empty() {
+        println!("  keys         {}", definition.keys.join("  "));
+    }
+    if let Some(run) = &definition.run {
+        let max = run.max.map_or_else(|| "any number".to_owned(), |m| m.to_string());
+        println!("  then         {} to {max} of [{}]", run.min, run.class);
+    }
+    if let Some(pattern) = &definition.pattern {
+        println!("  pattern      {pattern}");
+    }
+    for example in &definition.examples {
+        let text = expand(example).text;
+        println!("  redacts      {} -> {}", example, redactor.text(&text).get());
+    }
+    for example in &definition.not_examples {
+        println!("  leaves       {example}");
+    }
+    Ok(Exit::Complete)
+}
+
+/// Runs examples and counter-examples of every rule.
+fn check(dir: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let options =
+        Options { redaction_rules: dir.into_iter().collect(), correlation_key: None, without_rule: Vec::new() };
+    let redactor = redactor(&options)?;
+    let mut failed = 0;
+    let mut count = 0;
+    for rule in redactor.rules() {
+        let Some(definition) = &rule.definition else { continue };
+        count += 1;
+        for example in &definition.examples {
+            let expanded = expand(example);
+            let out = redactor.text(&expanded.text).into_inner();
+            if out == expanded.text || expanded.secrets.iter().any(|s| s.len() >= 8 && out.contains(s)) {
+                failed += 1;
+                println!("{}: {}: not redacted: {example}", rule.source, rule.id);
+            }
+        }
+        for example in &definition.not_examples {
+            if redactor.text(example).get() != example {
+                failed += 1;
+                println!("{}: {}: redacted, but must stay: {example}", rule.source, rule.id);
+            }
+        }
+    }
+    println!("{count} rules checked, {failed} examples failed");
+    Ok(if failed > 0 { Exit::Error } else { Exit::Complete })
+}
+
+/// Shows the lines that change, redacted, with the rules that the file met.
+fn test(redactor: &Redactor, path: &Path) -> anyhow::Result<Exit> {
+    let mut text = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut text)?;
+    } else {
+        text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    let name = path.display().to_string();
+    let clean = redactor.bytes(&name, Format::of_path(&name), &text)?.into_inner();
+    for (number, line) in clean.split(|b| *b == b'\n').enumerate() {
+        if memchr::memmem::find(line, b"REDACTED-").is_some() {
+            println!("{}: {}", number + 1, String::from_utf8_lossy(line));
+        }
+    }
+    for (rule, files) in redactor.report().rules {
+        println!("{:>6}  {rule}", files.values().sum::<u64>());
+    }
+    Ok(Exit::Complete)
 }

@@ -70,6 +70,7 @@ fn plan(args: Args) -> anyhow::Result<Vec<Served>> {
 }
 
 async fn serve_until_stopped(plan: Vec<Served>, output: &Output) -> anyhow::Result<Exit> {
+    let stop = Stop::listen().context("cannot wait for signals")?;
     let mut running: Vec<(PathBuf, Running)> = Vec::new();
     for served in plan {
         let mut builder = Server::builder(served.store).port(served.port).name(&served.name);
@@ -100,28 +101,46 @@ async fn serve_until_stopped(plan: Vec<Served>, output: &Output) -> anyhow::Resu
         println!("{text}");
     }
     output.notice("read-only; press Ctrl-C to stop");
-    let exit = stopped().await;
+    stop.wait().await;
     for (_, server) in running {
         server.shutdown().await;
     }
-    Ok(exit)
+    // To be stopped is how a server ends, so that is no failure.
+    Ok(Exit::Complete)
 }
 
-/// Waits for a signal. To stop a server is how it ends, so that is no failure.
-async fn stopped() -> Exit {
+/// The signals that end the command. They are caught from the moment this is made, before anyone knows the address.
+struct Stop {
     #[cfg(unix)]
-    {
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Stop {
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return Exit::Complete;
+        Ok(Self { signals: [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?] })
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "the other platform can fail")]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn wait(mut self) {
+        let [interrupt, terminate] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
-    Exit::Complete
+
+    #[cfg(not(unix))]
+    async fn wait(self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 /// A text as one word of a POSIX shell.

@@ -29,9 +29,12 @@ pub struct Engine {
     pub events: UnboundedSender<Event>,
     /// Ends the run early; what is there is kept.
     pub cancel: CancellationToken,
-    /// Which items that turn up during the run are wanted: the filter of `--only` and `--skip`.
-    pub wanted: Arc<dyn Fn(&ItemId) -> bool + Send + Sync>,
+    /// Which items are wanted, planned or spawned: the filter of `--only` and `--skip`.
+    pub wanted: Arc<Wanted>,
 }
+
+/// Whether an item is wanted.
+pub type Wanted = dyn Fn(&dyn Item) -> bool + Send + Sync;
 
 /// What a run gave beside the artifacts in the spool. All texts are redacted.
 pub struct RunResult {
@@ -159,7 +162,7 @@ impl Engine {
     ) {
         let before = *planned;
         for item in items {
-            if (self.wanted)(item.id()) {
+            if (self.wanted)(item.as_ref()) {
                 waiting.insert((item.lane(), *planned), item);
                 *planned += 1;
             }

@@ -12,7 +12,7 @@ mod limits;
 pub mod retry;
 mod sink;
 
-pub use engine::{Engine, RunResult};
+pub use engine::{Engine, RunResult, Wanted};
 pub use error::CollectError;
 pub use item::{Done, Item, Lane};
 pub use limits::Limits;

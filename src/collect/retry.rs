@@ -36,8 +36,9 @@ where
     }
 }
 
-/// How long to wait before the next attempt; none when there must not be one.
-fn wait_after(error: &CollectError, attempt: u32) -> Option<Duration> {
+/// How long to wait before the next attempt; none when there must not be one. For callers whose request cannot be a
+/// closure, such as a list that goes on behind what it has already stored.
+pub(super) fn wait_after(error: &CollectError, attempt: u32) -> Option<Duration> {
     if attempt >= ATTEMPTS {
         return None;
     }

@@ -98,8 +98,11 @@ impl Sink {
                 failed: false,
             },
             stream,
+            format,
             room,
+            limit: room,
             cut: 0,
+            received: 0,
         })
     }
 
@@ -273,8 +276,11 @@ impl Drop for Body {
 pub struct Artifact {
     body: Body,
     stream: Stream,
+    format: Format,
     room: u64,
+    limit: u64,
     cut: u64,
+    received: u64,
 }
 
 impl Artifact {
@@ -290,11 +296,33 @@ impl Artifact {
     /// When the spool fails. A failure of redaction is not an error here: a stub takes the artifact's place.
     pub fn write(&mut self, raw: &[u8]) -> Result<(), CollectError> {
         self.body.shared.progress(raw.len() as u64);
+        self.received += raw.len() as u64;
         let take = usize::try_from(self.room).unwrap_or(usize::MAX).min(raw.len());
         self.room -= take as u64;
         self.cut += (raw.len() - take) as u64;
         let stream = &mut self.stream;
         self.body.step(|out| stream.push(&raw[..take], out))
+    }
+
+    /// Bytes that were written so far, before redaction and limits.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Begins the artifact anew, for a source that is read again from another place. What was written is dropped.
+    ///
+    /// # Errors
+    /// When the spool fails.
+    pub fn restart(&mut self) -> Result<(), CollectError> {
+        if self.body.failed {
+            return Ok(());
+        }
+        let Some(writer) = self.body.writer.as_mut() else { return Ok(()) };
+        self.stream = self.body.shared.redactor.stream(writer.path().as_str(), self.format);
+        (self.room, self.cut) = (self.limit, 0);
+        let result = writer.restart();
+        self.body.shared.spool(result)
     }
 
     /// Whether the limit of [`Keep::Oldest`] is reached, so that reading on is of no use.

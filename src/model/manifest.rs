@@ -43,10 +43,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Whether every planned item was seen as far as it exists.
+    /// Whether every planned item was seen as far as it exists, and nothing but limits cut files.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.status == RunStatus::Finished && self.ledger.iter().all(|e| e.outcome.is_complete())
+        self.status == RunStatus::Finished
+            && self.ledger.iter().all(|e| e.outcome.is_complete())
+            && self.files.iter().filter_map(|f| f.truncation.as_ref()).all(Truncation::is_limit)
     }
 
     /// How many items ended in each outcome that occurs.
@@ -153,6 +155,14 @@ pub struct Truncation {
     pub dropped_bytes: Option<u64>,
     /// Whether the kept bytes are the newest (the end of a log) or the oldest.
     pub kept: Kept,
+}
+
+impl Truncation {
+    /// Whether a limit cut the file, as opposed to a broken connection, an interruption or a failure.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(self.reason.as_str(), "log-limit" | "size-limit" | "max-size" | "count-limit")
+    }
 }
 
 /// Which end of a truncated file was kept.

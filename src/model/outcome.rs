@@ -63,11 +63,11 @@ impl Outcome {
 
     /// Whether the source was seen as far as it exists, so that the bundle can be called complete.
     ///
-    /// `Truncated` counts as seen: a limit that the user set is not a loss of visibility that should change the exit
-    /// code, but triage still learns of it.
+    /// `NotFound` counts: a pod that went away midway has no log, and nothing was lost. `Truncated` counts here, because a limit
+    /// that the user set is no loss; [`super::Truncation::is_limit`] tells limits from broken connections.
     #[must_use]
     pub fn is_complete(self) -> bool {
-        matches!(self, Self::Ok | Self::Empty | Self::Truncated | Self::NotApplicable)
+        matches!(self, Self::Ok | Self::Empty | Self::Truncated | Self::NotFound | Self::NotApplicable)
     }
 }
 

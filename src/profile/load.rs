@@ -56,6 +56,15 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
             return Err(malformed(format!("[[exec]] id = \"{}\": command is empty", exec.id)));
         }
     }
+    for exec in &profile.exec {
+        let uses = exec.command.iter().any(|word| word.contains("{target}"));
+        if uses != exec.target.is_some() {
+            return Err(malformed(format!(
+                "[[exec]] id = \"{}\": target and {{target}} in command go together",
+                exec.id
+            )));
+        }
+    }
     for http in &profile.http {
         if !http.path.starts_with('/') {
             return Err(malformed(format!("[[http]] id = \"{}\": path must begin with a slash", http.id)));
@@ -97,6 +106,7 @@ mod tests {
         for (text, want) in [
             ("[[http]]\nid=\"a\"\npods=\"a=b\"\nport=1\npath=\"x\"\nartifact=\"x\"\nwhy=\"x\"\n", "slash"),
             ("[[exec]]\nid=\"a\"\npods=\"a=b\"\ncommand=[]\nartifact=\"x\"\nwhy=\"x\"\n", "empty"),
+            ("[[exec]]\nid=\"a\"\npods=\"a=b\"\ncommand=[\"x\", \"{target}\"]\nartifact=\"x\"\nwhy=\"x\"\n", "target"),
             ("[parameters.p]\ndescription=\"d\"\npattern=\"(\"\n", "pattern"),
         ] {
             let error = parse("p.toml", &format!("{HEAD}{text}")).unwrap_err().to_string();

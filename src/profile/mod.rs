@@ -96,6 +96,10 @@ pub struct Exec {
     /// Container to run in: the first of these that the pod has; the pod's first container when empty.
     #[serde(default)]
     pub containers: Vec<String>,
+    /// Pods that the command is about, when it runs in one pod and asks another: `{target}` in the command becomes the
+    /// address of the first of them. Without such a pod there is nothing to ask, and the command is not planned.
+    #[serde(default)]
+    pub target: Option<LabelSelector>,
     /// The command and its arguments, without a shell. Parameters in braces are replaced.
     pub command: Vec<String>,
     /// Where standard output goes; standard error goes beside it with `.stderr` appended.

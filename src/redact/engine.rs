@@ -1,26 +1,20 @@
-//! The redactor and its streams.
+//! The redactor: rules, key and counters of one run.
 
+use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{CorrelationKey, Format, Redacted, RedactionReport};
+use super::rules::{RuleInfo, RuleSet};
+use super::token::{Id, Ids};
+use super::{CorrelationKey, Format, ObjectStream, RedactError, Redacted, RedactionReport, Stream};
 
-/// Why redaction refused.
-#[derive(Debug, thiserror::Error)]
-pub enum RedactError {
-    /// The correlation key cannot be had.
-    #[error("correlation key: {0}")]
-    Key(String),
-    /// A rule file is broken. The text names file, line, column and key.
-    #[error("redaction rules: {0}")]
-    Rules(String),
-    /// The content cannot be redacted safely; a stub must take its place.
-    #[error("content cannot be redacted safely: {0}")]
-    Content(String),
-}
+/// Most distinct ids that are counted one by one.
+const MAX_DISTINCT: usize = 1 << 20;
 
 /// The rules, the key and the counters of one run. Cheap to clone; safe to share between tasks.
 #[derive(Clone)]
@@ -28,10 +22,49 @@ pub struct Redactor {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    #[expect(dead_code, reason = "the engine keys ids with it")]
+pub(super) struct Inner {
+    pub(super) set: Arc<RuleSet>,
+    pub(super) ids: Ids,
+    report: Mutex<Counters>,
+}
+
+#[derive(Default)]
+struct Counters {
+    report: RedactionReport,
+    distinct: HashSet<u64>,
+}
+
+/// Chooses the rules of a [`Redactor`].
+#[must_use]
+pub struct RedactorBuilder {
     key: CorrelationKey,
-    report: Mutex<RedactionReport>,
+    dirs: Vec<PathBuf>,
+    disabled: Vec<String>,
+}
+
+impl RedactorBuilder {
+    /// Adds the rules of a directory of `*.toml` files, or of one file.
+    pub fn with_rules(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dirs.push(dir.into());
+        self
+    }
+
+    /// Switches a rule off. The report names it.
+    pub fn without_rule(mut self, id: impl Into<String>) -> Self {
+        self.disabled.push(id.into());
+        self
+    }
+
+    /// Reads and compiles the rules.
+    ///
+    /// # Errors
+    /// When a source of rules cannot be read or is broken, or a rule to switch off does not exist.
+    pub fn build(self) -> Result<Redactor, RedactError> {
+        let dirs: Vec<&Path> = self.dirs.iter().map(PathBuf::as_path).collect();
+        let set = RuleSet::with(&dirs, &self.disabled)?;
+        let ids = Ids::new(&self.key)?;
+        Ok(Redactor { inner: Arc::new(Inner { set, ids, report: Mutex::default() }) })
+    }
 }
 
 impl Redactor {
@@ -40,13 +73,24 @@ impl Redactor {
     /// # Errors
     /// When a built-in rule does not compile, which the tests exclude.
     pub fn new(key: CorrelationKey) -> Result<Self, RedactError> {
-        Ok(Self { inner: Arc::new(Inner { key, report: Mutex::default() }) })
+        Self::builder(key).build()
+    }
+
+    /// A redactor with the built-in rules and more, or without some of them.
+    pub fn builder(key: CorrelationKey) -> RedactorBuilder {
+        RedactorBuilder { key, dirs: Vec::new(), disabled: Vec::new() }
     }
 
     /// Redacts a short text: a name, a path, an error message, one log line.
     #[must_use]
     pub fn text(&self, text: &str) -> Redacted<String> {
-        Redacted::vouch(text.to_owned())
+        self.counted_text("texts", text)
+    }
+
+    fn counted_text(&self, file: &str, text: &str) -> Redacted<String> {
+        let result = catch_unwind(AssertUnwindSafe(|| self.bytes(file, Format::Text, text.as_bytes())));
+        let redacted = result.ok().and_then(Result::ok).and_then(|bytes| String::from_utf8(bytes.into_inner()).ok());
+        Redacted::vouch(redacted.unwrap_or_else(|| "[a text that could not be redacted]".to_owned()))
     }
 
     /// Redacts a whole document in memory; `file` is the name that the report counts under.
@@ -66,23 +110,34 @@ impl Redactor {
     /// # Errors
     /// When the value does not survive the round trip through JSON.
     pub fn record<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Redacted<T>, RedactError> {
-        let value = serde_json::to_value(value).map_err(|e| RedactError::Content(e.to_string()))?;
+        let mut value = serde_json::to_value(value).map_err(|e| RedactError::Content(e.to_string()))?;
+        self.texts_of(&mut value);
         serde_json::from_value(value).map(Redacted::vouch).map_err(|e| RedactError::Content(e.to_string()))
+    }
+
+    fn texts_of(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                let redacted = self.counted_text("records", text).into_inner();
+                *text = redacted;
+            }
+            Value::Array(items) => items.iter_mut().for_each(|v| self.texts_of(v)),
+            Value::Object(map) => map.values_mut().for_each(|v| self.texts_of(v)),
+            _ => {}
+        }
     }
 
     /// Starts a list of Kubernetes objects; `file` is the name that the report counts under, `kind` and `api_version`
     /// belong to the objects inside.
     #[must_use]
     pub fn objects(&self, file: &str, api_version: &str, kind: &str) -> ObjectStream {
-        let _ = file;
-        ObjectStream { redactor: self.clone(), api_version: api_version.to_owned(), kind: kind.to_owned(), count: 0 }
+        ObjectStream::new(self.clone(), file, api_version, kind)
     }
 
     /// Starts a stream; `file` is the name that the report counts under.
     #[must_use]
     pub fn stream(&self, file: &str, format: Format) -> Stream {
-        let _ = (file, format);
-        Stream { _redactor: self.clone() }
+        Stream::new(self.clone(), file, format)
     }
 
     /// The text that takes the place of a file which could not be redacted.
@@ -96,91 +151,48 @@ impl Redactor {
 
     /// Notes that a file was replaced by a stub.
     pub fn note_stub(&self, file: &str, reason: &str) {
-        if let Ok(mut report) = self.inner.report.lock() {
-            report.stubs.insert(self.text(file).into_inner(), self.text(reason).into_inner());
+        let (file, reason) = (self.text(file).into_inner(), self.text(reason).into_inner());
+        if let Ok(mut counters) = self.inner.report.lock() {
+            counters.report.stubs.insert(file, reason);
         }
     }
 
     /// What was redacted so far.
     #[must_use]
     pub fn report(&self) -> RedactionReport {
-        self.inner.report.lock().map(|r| r.clone()).unwrap_or_default()
-    }
-}
-
-/// One document on its way through the redactor, in pushes of any size.
-///
-/// After an error the stream gives nothing more, and the file must be replaced by a stub.
-pub struct Stream {
-    _redactor: Redactor,
-}
-
-impl Stream {
-    /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
-    /// [`Stream::finish`], but never more than a bounded window.
-    ///
-    /// # Errors
-    /// When the content cannot be redacted safely.
-    pub fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
-        out.inner_mut().extend_from_slice(raw);
-        Ok(())
+        let mut report = self.inner.report.lock().map_or_else(
+            |_| RedactionReport::default(),
+            |c| RedactionReport { distinct: c.distinct.len() as u64, ..c.report.clone() },
+        );
+        report.disabled = self.inner.set.disabled();
+        report.rules_sha256.clone_from(&self.inner.set.sha256);
+        report
     }
 
-    /// Ends the document and emits the rest.
-    ///
-    /// # Errors
-    /// When the content cannot be redacted safely.
-    pub fn finish(&mut self, _out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
-        Ok(())
-    }
-}
-
-/// A list of Kubernetes objects on its way through the redactor: one object a line, in a typed `List` document.
-///
-/// Each object is sanitised by its type (Secrets, environment, `ConfigMap`s, annotations, embedded JSON, ...), loses its
-/// `managedFields`, gets `apiVersion` and `kind` where the list left them out, and then every remaining string goes
-/// through the rules. One object that cannot be decoded or redacted becomes one stub object.
-pub struct ObjectStream {
-    redactor: Redactor,
-    api_version: String,
-    kind: String,
-    count: usize,
-}
-
-impl ObjectStream {
-    /// Takes the JSON text of one object and appends it, redacted, to `out`.
-    pub fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) {
-        let _ = &self.redactor;
-        let mut object: Value = serde_json::from_slice(raw)
-            .unwrap_or_else(|_| serde_json::json!({"metadata": {}, "casefileStub": "not decodable"}));
-        if let Value::Object(map) = &mut object {
-            map.entry("apiVersion").or_insert_with(|| self.api_version.clone().into());
-            map.entry("kind").or_insert_with(|| self.kind.clone().into());
-        }
-        let out = out.inner_mut();
-        out.extend_from_slice(if self.count == 0 { self.head() } else { ",\n".to_owned() }.as_bytes());
-        out.extend_from_slice(object.to_string().as_bytes());
-        self.count += 1;
-    }
-
-    /// Closes the list.
-    pub fn finish(&mut self, out: &mut Redacted<Vec<u8>>) {
-        let head = if self.count == 0 { self.head() } else { String::new() };
-        let out = out.inner_mut();
-        out.extend_from_slice(head.as_bytes());
-        out.extend_from_slice(b"\n]}\n");
-    }
-
-    /// How many objects were pushed.
+    /// All rules in use, those in code first.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.count
+    pub fn rules(&self) -> &[RuleInfo] {
+        &self.inner.set.infos
     }
 
-    fn head(&self) -> String {
-        format!(
-            "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{{}},\"items\":[\n",
-            self.kind, self.api_version
-        )
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(super) fn count(&self, file: &str, counts: BTreeMap<u16, u64>, ids: &[Id]) {
+        if counts.is_empty() && ids.is_empty() {
+            return;
+        }
+        let Ok(mut counters) = self.inner.report.lock() else { return };
+        for (rule, count) in counts {
+            if let Some(rule) = self.inner.set.rule(rule) {
+                *counters.report.rules.entry(rule.id.clone()).or_default().entry(file.to_owned()).or_default() += count;
+            }
+        }
+        for id in ids {
+            if counters.distinct.len() < MAX_DISTINCT {
+                counters.distinct.insert(id.number());
+            }
+        }
     }
 }

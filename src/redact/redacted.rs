@@ -41,3 +41,28 @@ impl Redacted<Vec<u8>> {
         &mut self.0
     }
 }
+
+/// A part of a text of our own, which cannot carry a secret.
+#[derive(Debug, Clone, Copy)]
+pub enum Fixed {
+    /// Text from the program itself.
+    Text(&'static str),
+    /// A number, such as a count of bytes.
+    Number(u64),
+}
+
+impl Redacted<String> {
+    /// A text made of nothing but the program's own words and numbers; it needs no redaction.
+    #[must_use]
+    pub fn fixed(parts: &[Fixed]) -> Self {
+        Self(
+            parts
+                .iter()
+                .map(|part| match part {
+                    Fixed::Text(text) => (*text).to_owned(),
+                    Fixed::Number(number) => number.to_string(),
+                })
+                .collect(),
+        )
+    }
+}

@@ -18,7 +18,7 @@ use super::review::Review;
 use super::server::RequestRecord;
 use super::state::State;
 use super::status::{self, Status};
-use super::{exec, list, logs, proxy, watch};
+use super::{exec, list, logs, portforward, proxy, watch};
 
 /// Bytes of a request's body.
 const BODY: usize = 1 << 20;
@@ -69,7 +69,8 @@ pub(super) async fn answer(
     state.record(record);
     result.map(|mut response| {
         if !offset.is_zero() {
-            let date = (Utc::now() + offset).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            let now = Utc::now();
+            let date = now.checked_add_signed(offset).unwrap_or(now).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
             if let Ok(value) = HeaderValue::from_str(&date) {
                 response.headers_mut().insert(DATE, value);
             }
@@ -213,6 +214,7 @@ async fn object(call: Call, request: Request<Incoming>) -> Result<Response, Stat
     match part {
         _ if !reads => Err(Status::method_not_allowed()),
         ("pods", Some("exec")) if core => exec::run(call, request).await,
+        ("pods", Some("portforward")) if core => portforward::run(call, request).await,
         ("pods", Some("log")) if core => logs::stream(call).await,
         ("pods", Some("proxy")) if core => proxy::pod(call).await,
         ("nodes", Some("proxy")) if core => proxy::node(call).await,

@@ -117,8 +117,9 @@ impl Catalog {
                     .push(json!({"groupVersion": group_version, "version": version}));
             }
         }
-        for (name, versions) in missing {
-            let preferred = versions.last().cloned().unwrap_or_default();
+        for (name, mut versions) in missing {
+            versions.sort_by_cached_key(|v| std::cmp::Reverse(rank(v["version"].as_str().unwrap_or(""))));
+            let preferred = versions.first().cloned().unwrap_or_default();
             self.groups.push(json!({"name": name, "versions": versions, "preferredVersion": preferred}));
         }
     }
@@ -232,6 +233,16 @@ impl Catalog {
     }
 }
 
+/// How a version is preferred: stable ones first, then beta, then alpha, each by its numbers.
+fn rank(version: &str) -> (u8, u32, u32) {
+    let (stability, (major, minor)) = match version {
+        v if v.contains("alpha") => (0, v.split_once("alpha").unwrap_or((v, ""))),
+        v if v.contains("beta") => (1, v.split_once("beta").unwrap_or((v, ""))),
+        v => (2, (v, "")),
+    };
+    (stability, major.trim_start_matches('v').parse().unwrap_or(0), minor.parse().unwrap_or(0))
+}
+
 /// `v1` or `apps/v1`.
 pub(super) fn group_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
@@ -261,4 +272,46 @@ fn versions(group: &Value) -> impl Iterator<Item = (&str, &str)> {
         .into_iter()
         .flatten()
         .filter_map(|v| Some((v["groupVersion"].as_str()?, v["version"].as_str()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::DirStore;
+
+    #[test]
+    fn versions_are_preferred_as_the_server_does() {
+        let mut versions = ["v1alpha1", "v2beta1", "v1", "v1beta2", "v2", "v1beta10"];
+        versions.sort_by_key(|v| std::cmp::Reverse(rank(v)));
+        assert_eq!(versions, ["v2", "v1", "v2beta1", "v1beta10", "v1beta2", "v1alpha1"]);
+    }
+
+    #[test]
+    fn kinds_come_from_objects_where_discovery_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("cluster-resources/pods/a.json", r#"{"kind":"PodList","apiVersion":"v1","items":[]}"#),
+            (
+                "cluster-resources/pvcs/a.json",
+                r#"{"kind":"List","apiVersion":"v1","items":[{"kind":"PersistentVolumeClaim"}]}"#,
+            ),
+            ("cluster-resources/deployments/a.json", r#"{"kind":"DeploymentList","apiVersion":"apps/v1"}"#),
+            ("cluster-resources/custom-resources/parties.kms.example.com.json", "not JSON"),
+        ] {
+            let file = dir.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        let catalog = Catalog::read(&DirStore::open(dir.path()).unwrap(), true);
+        let kind = |group: &str, version: &str, plural: &str| {
+            catalog.kind(group, version, plural).map(|k| (k.kind, k.namespaced))
+        };
+        assert_eq!(kind("", "v1", "pods"), Some(("Pod".into(), true)));
+        assert_eq!(kind("", "v1", "persistentvolumeclaims"), Some(("PersistentVolumeClaim".into(), true)));
+        assert_eq!(kind("apps", "v1", "deployments"), Some(("Deployment".into(), true)));
+        assert_eq!(kind("kms.example.com", "v1", "parties"), Some(("parties".into(), false)));
+        assert_eq!(kind("metrics.k8s.io", "v1beta1", "pods"), Some(("PodMetrics".into(), true)));
+        assert_eq!(kind("", "v1", "secrets"), None);
+        assert!(catalog.group("apps").is_some());
+    }
 }

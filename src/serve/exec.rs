@@ -22,6 +22,7 @@ use super::api::{Call, blocking};
 use super::http::{Response, full, plain};
 use super::logs::{container, container_status};
 use super::replay::Content;
+use super::state::State;
 use super::status::Status;
 use crate::bundle::Store;
 
@@ -51,12 +52,13 @@ struct Play {
 /// # Errors
 /// As the API server and the kubelet word them.
 pub(super) async fn run(call: Call, request: Request<Incoming>) -> Result<Response, Status> {
-    let (store, stop) = (Arc::clone(&call.state.store), call.stop.clone());
+    let (state, stop) = (Arc::clone(&call.state), call.stop.clone());
+    let store = Arc::clone(&state.store);
     let play = match blocking(move || find(&call)).await? {
         Ok(play) => play,
         Err(text) => return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, text)),
     };
-    upgrade(request, &PROTOCOLS, move |socket| async move {
+    upgrade(&state, request, &PROTOCOLS, move |socket| async move {
         tokio::select! {
             () = stop.cancelled() => {}
             // A client that goes away ends its own command.
@@ -68,8 +70,9 @@ pub(super) async fn run(call: Call, request: Request<Incoming>) -> Result<Respon
 /// Accepts a WebSocket with one of some protocols and hands it to a task.
 ///
 /// # Errors
-/// When the request is no WebSocket handshake, or for no protocol that is spoken here.
+/// When the request is no WebSocket handshake, is for no protocol that is spoken here, or is one too many.
 pub(super) fn upgrade<F>(
+    state: &State,
     mut request: Request<Incoming>,
     protocols: &[&'static str],
     serve: impl FnOnce(WebSocketStream<TokioIo<Upgraded>>) -> F + Send + 'static,
@@ -97,8 +100,12 @@ where
     };
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
         .map_err(|_| Status::bad_request("Sec-WebSocket-Key is not valid"))?;
+    let slot = Arc::clone(&state.sockets)
+        .try_acquire_owned()
+        .map_err(|_| Status::unavailable("too many commands and forwarded ports at the same time"))?;
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
+        let _slot = slot;
         let Ok(upgraded) = upgraded.await else { return };
         let config = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
@@ -229,14 +236,14 @@ where
     }
 }
 
-fn message(channel: u8, bytes: &[u8]) -> Message {
+pub(super) fn message(channel: u8, bytes: &[u8]) -> Message {
     let mut framed = Vec::with_capacity(bytes.len() + 1);
     framed.push(channel);
     framed.extend_from_slice(bytes);
     Message::Binary(framed.into())
 }
 
-fn goodbye() -> Message {
+pub(super) fn goodbye() -> Message {
     Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))
 }
 

@@ -14,6 +14,9 @@ use hyper::body::Frame;
 
 use super::http::{Body, Response, full, with_type};
 
+/// Pause before a connection is cut, so that the bytes before the cut arrive.
+const FLUSH: Duration = Duration::from_millis(50);
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
@@ -134,10 +137,11 @@ pub(super) fn garbage() -> Response {
 pub(super) fn bend(response: Response, kind: &FaultKind) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = match *kind {
-        FaultKind::CutAfter(limit) => boxed(
-            first(body, limit)
-                .chain(stream::once(async { Err(io::Error::new(io::ErrorKind::ConnectionReset, "cut by a fault")) })),
-        ),
+        FaultKind::CutAfter(limit) => boxed(first(body, limit).chain(stream::once(async {
+            // What was sent before must be on its way, or the client would see none of it.
+            tokio::time::sleep(FLUSH).await;
+            Err(io::Error::new(io::ErrorKind::ConnectionReset, "cut by a fault"))
+        }))),
         FaultKind::EndAfter(limit) => boxed(first(body, limit)),
         FaultKind::SlowDrip { bytes, every } => boxed(drip(body, bytes.max(1), every)),
         _ => body,

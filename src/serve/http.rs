@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::path::percent_decode;
 
@@ -22,14 +22,18 @@ pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// A JSON document, with the newline that the real server ends it with.
-pub(super) fn json(code: StatusCode, value: &Value) -> Response {
+pub(super) fn json(code: StatusCode, value: &impl Serialize) -> Response {
     json_as(code, "application/json", value)
 }
 
 /// A JSON document under a more precise content type.
-pub(super) fn json_as(code: StatusCode, content_type: &'static str, value: &Value) -> Response {
-    let mut text = value.to_string();
-    text.push('\n');
+pub(super) fn json_as(code: StatusCode, content_type: &'static str, value: &impl Serialize) -> Response {
+    let mut text = Vec::new();
+    if let Err(error) = serde_json::to_writer(&mut text, value) {
+        // Only a map with keys that are no texts cannot be written, and there is none.
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the answer: {error}\n"));
+    }
+    text.push(b'\n');
     with_type(code, HeaderValue::from_static(content_type), full(text))
 }
 

@@ -9,7 +9,7 @@ use crate::model::time::Timestamp;
 const HEAD: usize = 256;
 
 /// What a request wants of a log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     /// Put the time in front of each line.
     pub(super) timestamps: bool,
@@ -215,9 +215,9 @@ mod tests {
         assert!(timestamped(STAMPED.as_bytes()));
         assert!(!timestamped(PLAIN.as_bytes()));
         let all = Wanted::new(start());
-        assert_eq!(run(STAMPED, all.clone(), 7), "a 2026-11-21T06:31:07.000000Z x\nb\nc\n");
-        assert_eq!(run(STAMPED, Wanted { timestamps: true, ..all.clone() }, 7), STAMPED);
-        assert_eq!(run(PLAIN, all.clone(), 7), PLAIN);
+        assert_eq!(run(STAMPED, all, 7), "a 2026-11-21T06:31:07.000000Z x\nb\nc\n");
+        assert_eq!(run(STAMPED, Wanted { timestamps: true, ..all }, 7), STAMPED);
+        assert_eq!(run(PLAIN, all, 7), PLAIN);
         let stamped = run(PLAIN, Wanted { timestamps: true, ..all }, 7);
         assert_eq!(
             stamped,
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn lines_are_chosen() {
         let all = Wanted::new(start());
-        assert_eq!(run(STAMPED, Wanted { skip: 2, ..all.clone() }, 5), "c\n");
+        assert_eq!(run(STAMPED, Wanted { skip: 2, ..all }, 5), "c\n");
         let since = Some(clock::parse("2026-11-21T06:31:27Z").unwrap());
-        assert_eq!(run(STAMPED, Wanted { since, ..all.clone() }, 5), "b\nc\n");
-        assert_eq!(run(PLAIN, Wanted { since, ..all.clone() }, 5), PLAIN.strip_prefix("banner\n").unwrap());
+        assert_eq!(run(STAMPED, Wanted { since, ..all }, 5), "b\nc\n");
+        assert_eq!(run(PLAIN, Wanted { since, ..all }, 5), PLAIN.strip_prefix("banner\n").unwrap());
         assert_eq!(run(PLAIN, Wanted { limit: Some(9), ..all }, 5), "banner\n20");
     }
 
@@ -241,7 +241,7 @@ mod tests {
         fn chunks_do_not_matter(log in "(?s).{0,400}", split in 1_usize..50, skip in 0_u64..3, limit in 1_u64..300) {
             let wanted = Wanted { skip, limit: Some(limit), ..Wanted::new(start()) };
             let run = |split: usize| {
-                let mut filter = Filter::new(wanted.clone(), false);
+                let mut filter = Filter::new(wanted, false);
                 let mut out = Vec::new();
                 log.as_bytes().chunks(split).for_each(|chunk| filter.feed(chunk, &mut out));
                 filter.finish(&mut out);

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::header::{HeaderValue, WARNING};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::api::Call;
-use super::discovery::group_version;
+use super::discovery::{METRICS_GROUP, group_version};
 use super::http::{Format, Response, json as respond, no_such_page};
 use super::objects::{List, Object, typed};
 use super::page;
 use super::select::{Fields, Labels};
 use super::status::Status;
 use super::table;
+
+/// An object: its list and its place in it.
+pub(super) type Found = (Arc<List>, usize);
 
 const META: &str = "meta.k8s.io/v1";
 
@@ -48,7 +53,7 @@ fn get(call: &Call, name: &str) -> Result<Response, Status> {
 ///
 /// # Errors
 /// For selectors that are not valid, and lists that cannot be read.
-pub(super) fn selected(call: &Call) -> Result<(Vec<(Arc<List>, usize)>, i64), Status> {
+pub(super) fn selected(call: &Call) -> Result<(Vec<Found>, i64), Status> {
     let target = &call.target;
     let namespace = target.namespace.as_deref();
     let labels = Labels::parse(call.query.get("labelSelector").unwrap_or(""))?;
@@ -82,7 +87,10 @@ fn list(call: &Call) -> Result<Response, Status> {
     let limit = limit.into_iter().chain(call.state.page_limit).min().unwrap_or(usize::MAX);
 
     let mut metadata = Map::new();
-    metadata.insert("resourceVersion".into(), version.to_string().into());
+    // Usage is measured, not stored, and has no versions.
+    if target.group != METRICS_GROUP {
+        metadata.insert("resourceVersion".into(), version.to_string().into());
+    }
     if let Some(text) = call.query.get("continue") {
         if call.expire {
             return Err(page::expire(text, version));
@@ -104,19 +112,46 @@ fn list(call: &Call) -> Result<Response, Status> {
 
     let shown: Vec<(&Arc<List>, usize)> = found.iter().map(|(list, at)| (list, *at)).collect();
     let values = || shown.iter().map(|(list, at)| &list.objects[*at].value);
-    let body = match call.format {
-        Format::Table => table(call, &shown, &kind.kind, &metadata)?,
+    let mut response = match call.format {
+        Format::Table => respond(StatusCode::OK, &table(call, &shown, &kind.kind, &metadata)?),
         Format::Metadata => {
             let items: Vec<Value> = values().map(partial).collect();
-            json!({"kind": "PartialObjectMetadataList", "apiVersion": META, "metadata": metadata, "items": items})
+            let kind = "PartialObjectMetadataList".to_owned();
+            respond(StatusCode::OK, &Whole { kind, api_version: META.to_owned(), metadata, items })
         }
         Format::Json | Format::Discovery => {
-            let items: Vec<&Value> = values().collect();
             let api_version = group_version(&target.group, &target.version);
-            json!({"kind": format!("{}List", kind.kind), "apiVersion": api_version, "metadata": metadata, "items": items})
+            let items: Vec<&Value> = values().collect();
+            respond(StatusCode::OK, &Whole { kind: format!("{}List", kind.kind), api_version, metadata, items })
         }
     };
-    Ok(respond(StatusCode::OK, &body))
+    if let Some(warning) = absent(call) {
+        response.headers_mut().insert(WARNING, warning);
+    }
+    Ok(response)
+}
+
+/// A list as it is written: its objects are borrowed, because they may be many.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole<T> {
+    kind: String,
+    api_version: String,
+    metadata: Map<String, Value>,
+    items: Vec<T>,
+}
+
+/// What `kubectl` prints when a bundle has no list of a kind: that there is none in it does not say that there was none.
+fn absent(call: &Call) -> Option<HeaderValue> {
+    let target = &call.target;
+    let namespace = target.namespace.as_deref();
+    if !call.state.is_bundle || call.state.objects.has_list(&target.group, &target.plural, namespace) {
+        return None;
+    }
+    let place = namespace.map_or_else(String::new, |n| format!(" of namespace {n}"));
+    let text = format!("the bundle has no {}{place}: none existed, or they were not collected", target.qualified());
+    // A name that is no header text is no name of a kind either.
+    HeaderValue::from_str(&format!("299 - \"{}\"", text.replace(['"', '\\'], ""))).ok()
 }
 
 /// Rows for objects.

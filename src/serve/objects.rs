@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use super::discovery::METRICS_GROUP;
+use super::events;
 use super::status::Status;
 use crate::bundle::{Store, layout};
 
@@ -39,6 +40,15 @@ pub(super) struct List {
     pub(super) version: i64,
     /// Sorted by namespace and name.
     pub(super) objects: Vec<Object>,
+}
+
+impl List {
+    /// The same list with other objects in the places of its own.
+    fn map(&self, convert: impl Fn(&Value) -> Value) -> Self {
+        let object =
+            |o: &Object| Object { namespace: o.namespace.clone(), name: o.name.clone(), value: convert(&o.value) };
+        Self { version: self.version, objects: self.objects.iter().map(object).collect() }
+    }
 }
 
 /// Namespace (none: the kind has none, or the file holds all) and path of a list file.
@@ -76,12 +86,26 @@ impl Objects {
         self.files.keys().any(|(g, _)| g == group)
     }
 
+    /// Whether there is a list in which objects of a kind and namespace would be.
+    pub(super) fn has_list(&self, group: &str, plural: &str, namespace: Option<&str>) -> bool {
+        let group = if group == events::GROUP && plural == "events" { "" } else { group };
+        let files = self.files.get(&(group.to_owned(), plural.to_owned()));
+        files
+            .into_iter()
+            .flatten()
+            .any(|(owner, _)| namespace.is_none() || owner.is_none() || owner.as_deref() == namespace)
+    }
+
     /// The lists in which objects of a kind and namespace may be.
     ///
     /// # Errors
     /// When a list cannot be read or is not JSON.
     pub(super) fn lists(&self, group: &str, plural: &str, namespace: Option<&str>) -> Result<Vec<Arc<List>>, Status> {
         let files = self.files.get(&(group.to_owned(), plural.to_owned()));
+        if files.is_none() && group == events::GROUP && plural == "events" {
+            let lists = self.lists("", "events", namespace)?;
+            return Ok(lists.iter().map(|list| Arc::new(list.map(events::converted))).collect());
+        }
         files
             .into_iter()
             .flatten()

@@ -41,7 +41,9 @@ pub(super) struct Start {
 
 /// Makes the token that goes on after an object.
 pub(super) fn token(version: i64, after: &str) -> String {
-    let token = Token { v: FORMAT.to_owned(), rv: version, start: format!("/{after}\0") };
+    // Keys of a consistent list begin with a slash, those of an inconsistent one do not.
+    let slash = if version == ANY { "" } else { "/" };
+    let token = Token { v: FORMAT.to_owned(), rv: version, start: format!("{slash}{after}\0") };
     URL_SAFE_NO_PAD.encode(serde_json::to_string(&token).unwrap_or_default())
 }
 
@@ -105,6 +107,7 @@ mod tests {
         let status = parse(&token(1, "kms-badprobe"), 32431).unwrap_err().body();
         assert_eq!((&status["code"], &status["reason"]), (&410.into(), &"Expired".into()));
         let next = status["metadata"]["continue"].as_str().unwrap();
+        assert_eq!(next, "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6LTEsInN0YXJ0Ijoia21zLWJhZHByb2JlXHUwMDAwIn0");
         assert_eq!(parse(next, 32431), Ok(Start { after: "kms-badprobe".into(), resumed: true }));
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::access::Access;
 use super::clock::{self, Clock};
@@ -18,6 +19,8 @@ use crate::model::time::Timestamp;
 
 /// Requests that are remembered; older ones are forgotten.
 const RECORDS: usize = 100_000;
+/// WebSockets at the same time.
+const SOCKETS: usize = 256;
 /// How many bytes of a small document are read.
 const DOCUMENT_LIMIT: u64 = 64 << 20;
 
@@ -35,6 +38,10 @@ pub(super) struct State {
     pub(super) user: String,
     pub(super) date_offset: chrono::TimeDelta,
     pub(super) page_limit: Option<usize>,
+    /// Whether the store is a bundle, where what is missing may not have been collected; a fixture has all there is.
+    pub(super) is_bundle: bool,
+    /// WebSockets that may be open, because they are no longer counted as connections.
+    pub(super) sockets: Arc<Semaphore>,
     records: Mutex<VecDeque<RequestRecord>>,
 }
 
@@ -63,6 +70,8 @@ impl State {
             user: options.user,
             date_offset: options.date_offset,
             page_limit: options.page_limit,
+            is_bundle: store.contains(format::MANIFEST),
+            sockets: Arc::new(Semaphore::new(SOCKETS)),
             store,
             records: Mutex::default(),
         })

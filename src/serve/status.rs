@@ -13,8 +13,8 @@ pub(super) struct Status {
     code: StatusCode,
     reason: &'static str,
     message: String,
-    details: Option<Value>,
-    resume: Option<String>,
+    details: Option<Box<Value>>,
+    resume: Option<Box<str>>,
 }
 
 impl Status {
@@ -34,7 +34,7 @@ impl Status {
         }
         details.insert("kind".into(), target.plural.as_str().into());
         Self {
-            details: Some(Value::Object(details)),
+            details: Some(Box::new(Value::Object(details))),
             ..Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", target.qualified()))
         }
     }
@@ -66,17 +66,9 @@ impl Status {
             target.resource(),
             target.group
         );
-        Self { details: Some(Value::Object(details)), ..Self::new(StatusCode::FORBIDDEN, "Forbidden", message) }
-    }
-
-    pub(super) fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
         Self {
-            details: Some(json!({})),
-            ..Self::new(
-                StatusCode::FORBIDDEN,
-                "Forbidden",
-                format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\""),
-            )
+            details: Some(Box::new(Value::Object(details))),
+            ..Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
         }
     }
 
@@ -86,7 +78,7 @@ impl Status {
 
     pub(super) fn method_not_allowed() -> Self {
         Self {
-            details: Some(json!({})),
+            details: Some(Box::new(json!({}))),
             ..Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "MethodNotAllowed",
@@ -97,7 +89,7 @@ impl Status {
 
     pub(super) fn internal(message: &str) -> Self {
         Self {
-            details: Some(json!({"causes": [{"message": message}]})),
+            details: Some(Box::new(json!({"causes": [{"message": message}]}))),
             ..Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "InternalError",
@@ -117,7 +109,7 @@ impl Status {
             remainder of the results. Continuing with the provided token results in an inconsistent list - objects \
             that were created, modified, or deleted between the time the first chunk was returned and now may show \
             up in the list.";
-        Self { resume, ..Self::new(StatusCode::GONE, "Expired", message) }
+        Self { resume: resume.map(Into::into), ..Self::new(StatusCode::GONE, "Expired", message) }
     }
 
     /// The `Status` object.
@@ -135,7 +127,7 @@ impl Status {
             "reason": self.reason,
         });
         if let Some(details) = &self.details {
-            body["details"] = details.clone();
+            body["details"] = (**details).clone();
         }
         body["code"] = self.code.as_u16().into();
         body
@@ -161,7 +153,7 @@ pub(super) fn forced(code: StatusCode, retry_after: Option<u64>, target: &Target
             Status::unavailable("the server is currently unable to handle the request").response()
         }
         StatusCode::GATEWAY_TIMEOUT => Status {
-            details: Some(json!({})),
+            details: Some(Box::new(json!({}))),
             ..Status::new(code, "Timeout", "Timeout: request did not complete within the allotted timeout")
         }
         .response(),

@@ -84,7 +84,10 @@ fn walk<'a>(steps: &[Step], value: &'a Value) -> Option<&'a Value> {
             .iter()
             .filter(|item| {
                 let found = path.iter().fold(*item, |v, name| &v[name]);
-                found.as_str().map_or_else(|| found.to_string() == *wanted, |text| text == wanted)
+                match found {
+                    Value::String(text) => text == wanted,
+                    other => format!("{other}") == wanted.as_str(),
+                }
             })
             .find_map(|item| walk(rest, item)),
     }

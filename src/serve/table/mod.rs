@@ -1,6 +1,7 @@
 //! Printer columns: what `kubectl get` shows, computed by the server.
 
 mod builtin;
+mod cells;
 mod jsonpath;
 mod pod;
 

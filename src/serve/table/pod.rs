@@ -82,9 +82,7 @@ impl State {
         if gated {
             state.reason = "SchedulingGated".to_owned();
         }
-        let sidecars = (0, None);
-        let (initializing, sidecars) =
-            state.initialize(&list(&status["initContainerStatuses"]), &sidecar, init.len(), sidecars);
+        let (initializing, sidecars) = state.initialize(&list(&status["initContainerStatuses"]), &sidecar, init.len());
         if !initializing || condition(pod, "Initialized") == "True" {
             (state.restarts, state.restarted) = sidecars;
             state.run(&list(&status["containerStatuses"]), condition(pod, "Ready") == "True");
@@ -100,7 +98,7 @@ impl State {
     }
 
     fn count_restarts(&mut self, container: &Value) {
-        self.restarts += number(&container["restartCount"]);
+        self.restarts = self.restarts.saturating_add(number(&container["restartCount"]));
         self.restarted = self.restarted.max(finished(container));
     }
 
@@ -110,13 +108,16 @@ impl State {
         statuses: &[Value],
         sidecar: &impl Fn(&Value) -> bool,
         total: usize,
-        mut sidecars: (i64, Option<Timestamp>),
     ) -> (bool, (i64, Option<Timestamp>)) {
+        let mut sidecars = (0_i64, None);
         for (at, container) in statuses.iter().enumerate() {
             self.count_restarts(container);
             let is_sidecar = sidecar(&container["name"]);
             if is_sidecar {
-                sidecars = (sidecars.0 + number(&container["restartCount"]), sidecars.1.max(finished(container)));
+                sidecars = (
+                    sidecars.0.saturating_add(number(&container["restartCount"])),
+                    sidecars.1.max(finished(container)),
+                );
             }
             let (terminated, waiting) = (&container["state"]["terminated"], &container["state"]["waiting"]);
             if terminated.is_object() && number(&terminated["exitCode"]) == 0 {

@@ -1,0 +1,270 @@
+//! What `collect`, `plan` and `doctor` share: which profile, which cluster, which items.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::connection::ConnectionArgs;
+use super::output::{Output, usage};
+use super::select::Selection;
+use crate::collect::kubernetes::{self, Cluster, ConnectError};
+use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host};
+use crate::model::{ItemId, Outcome};
+use crate::profile::{self, Profile, ProfileError};
+
+/// Flags that say what kind of system it is.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "What to collect")]
+pub(super) struct ProfileArgs {
+    /// Profile: the id of a built-in one, a directory with a profile.toml, or auto
+    #[arg(long, value_name = "ID|DIR|auto", default_value = "auto")]
+    profile: String,
+    /// Set a parameter of the profile; repeat for several
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+}
+
+/// A resolved session: everything that planning needs, nothing collected yet.
+pub(super) struct Session {
+    /// What to collect.
+    pub(super) profile: Profile,
+    /// Its parameters, as set or by default.
+    pub(super) parameters: BTreeMap<String, String>,
+    /// The namespaces to read; empty without a cluster.
+    pub(super) namespaces: Vec<String>,
+    /// The cluster, where there is one.
+    pub(super) cluster: Option<Cluster>,
+    /// Why there is no cluster, where one was looked for.
+    pub(super) no_cluster: Option<NoCluster>,
+    /// Why the profile and the namespaces are a guess, where they are one.
+    doubt: Option<String>,
+}
+
+/// Why the cluster is not read.
+#[derive(Debug, Clone)]
+pub(super) struct NoCluster {
+    outcome: Outcome,
+    /// What happened and what to try.
+    pub(super) reason: String,
+}
+
+impl Session {
+    /// Finds the cluster, the profile and the namespaces.
+    ///
+    /// No kubeconfig and an unreachable server are not errors: the host is collected instead, and the ledger says why.
+    /// What the user typed and got wrong is an error.
+    pub(super) async fn open(
+        profile: &ProfileArgs,
+        connection: &ConnectionArgs,
+        selection: &Selection,
+    ) -> anyhow::Result<Self> {
+        let chosen = choose(&profile.profile)?;
+        if let Some(chosen) = &chosen {
+            // Refuse a wrong parameter before the first request.
+            parameters(chosen, &profile.set)?;
+        }
+        let on_host = selection.only_host() || chosen.as_ref().is_some_and(|p| p.id == "host");
+        let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
+        let mut doubt = None;
+        let (found, namespaces) = match (&cluster, chosen) {
+            (None, chosen) => (chosen.map_or_else(|| profile::find_builtin("host").cloned(), Ok)?, Vec::new()),
+            (Some(cluster), Some(chosen)) => {
+                let candidates = std::slice::from_ref(&chosen);
+                let detection = cluster.detect(candidates, &connection.namespace).await.map_err(namespace_error)?;
+                doubt = detection.doubt;
+                (chosen, detection.namespaces)
+            }
+            (Some(cluster), None) => {
+                let detection =
+                    cluster.detect(profile::builtin(), &connection.namespace).await.map_err(namespace_error)?;
+                doubt = detection.doubt;
+                (profile::find_builtin(&detection.profile)?.clone(), detection.namespaces)
+            }
+        };
+        let parameters = parameters(&found, &profile.set)?;
+        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, doubt })
+    }
+
+    /// The items to run, before `--only` and `--skip`.
+    pub(super) async fn items(&self, limits: &Limits, selection: &Selection) -> anyhow::Result<Vec<Arc<dyn Item>>> {
+        let mut items: Vec<Arc<dyn Item>> = Vec::new();
+        if let Some(cluster) = &self.cluster {
+            let planned = kubernetes::plan(cluster, &self.profile, &self.parameters, &self.namespaces, limits).await;
+            match planned {
+                Ok(planned) => items.extend(planned),
+                // The server answered a moment ago. Without discovery there is no plan, but there is a host and a reason.
+                Err(error) => items.push(Arc::new(Unreached::new(&NoCluster {
+                    outcome: error.outcome(),
+                    reason: format!("discovery failed: {error}"),
+                }))),
+            }
+        }
+        if let Some(no_cluster) = &self.no_cluster {
+            items.push(Arc::new(Unreached::new(no_cluster)));
+        }
+        if self.cluster.is_none() || selection.names_host() {
+            items.extend(host::items(&self.profile));
+        }
+        Ok(items)
+    }
+
+    /// Tells the person what was found, before the work begins.
+    pub(super) fn announce(&self, output: &Output) {
+        match (&self.cluster, &self.no_cluster) {
+            (Some(cluster), _) => output.notice(&format!(
+                "{} ({}), profile {}, namespace{} {}",
+                cluster.server(),
+                cluster.version(),
+                self.profile.id,
+                if self.namespaces.len() == 1 { "" } else { "s" },
+                self.namespaces.join(", ")
+            )),
+            (None, Some(why)) => output.notice(&format!("no cluster: {}\ncollecting this host instead", why.reason)),
+            (None, None) => output.notice(&format!("this host, profile {}", self.profile.id)),
+        }
+        if let Some(doubt) = &self.doubt {
+            output.notice(doubt);
+        }
+    }
+}
+
+/// The profile that the user named; none for `auto`.
+fn choose(name: &str) -> anyhow::Result<Option<Profile>> {
+    if name == "auto" {
+        return Ok(None);
+    }
+    if name.contains(['/', '.', '\\']) {
+        return Ok(Some(profile::load_dir(Path::new(name))?));
+    }
+    match profile::find_builtin(name) {
+        Ok(profile) => Ok(Some(profile.clone())),
+        Err(error @ ProfileError::Unknown { .. }) => Err(usage(format!("--profile: {error}"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Parameters from `--set` and the profile's defaults.
+fn parameters(profile: &Profile, set: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut values: BTreeMap<String, String> = profile
+        .parameters
+        .iter()
+        .filter_map(|(name, parameter)| Some((name.clone(), parameter.default.clone()?)))
+        .collect();
+    for pair in set {
+        let Some((name, value)) = pair.split_once('=') else {
+            return Err(usage(format!("--set '{pair}' has no '=' (try: --set name=value)")));
+        };
+        let Some(parameter) = profile.parameters.get(name) else {
+            let known = profile.parameters.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            return Err(usage(format!("--set: profile {} has no parameter '{name}' (it has: {known})", profile.id)));
+        };
+        if let Some(pattern) = &parameter.pattern {
+            let fits = regex::Regex::new(&format!("^(?:{pattern})$"))?.is_match(value);
+            if !fits {
+                return Err(usage(format!(
+                    "--set {name}: the value does not match {pattern} ({})",
+                    parameter.description
+                )));
+            }
+        }
+        values.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(values)
+}
+
+async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Option<NoCluster>)> {
+    let options = kubernetes::ConnectOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        kubeconfig_env: std::env::var_os("KUBECONFIG"),
+        home: std::env::home_dir(),
+        context: args.context.clone(),
+        as_user: args.as_user.clone(),
+        as_groups: args.as_group.clone(),
+        request_timeout: args.request_timeout,
+    };
+    let outcome = match Cluster::connect(options).await {
+        Ok(cluster) => return Ok((Some(cluster), None)),
+        Err(error) => match &error {
+            ConnectError::NoConfig { .. } | ConnectError::Unreachable { .. } => (Outcome::Failed, error.to_string()),
+            ConnectError::Unauthorized { .. } => (Outcome::Forbidden, error.to_string()),
+            ConnectError::UnknownContext { .. } => return Err(usage(error.to_string())),
+            ConnectError::BadConfig { .. } => return Err(error.into()),
+        },
+    };
+    Ok((None, Some(NoCluster { outcome: outcome.0, reason: outcome.1 })))
+}
+
+fn namespace_error(error: CollectError) -> anyhow::Error {
+    match error {
+        CollectError::NotFound(text) => usage(text),
+        other => other.into(),
+    }
+}
+
+/// The item that stands for a cluster that could not be read, so that the ledger has an entry for it.
+struct Unreached {
+    id: ItemId,
+    outcome: Outcome,
+    reason: String,
+}
+
+impl Unreached {
+    fn new(why: &NoCluster) -> Self {
+        Self { id: ItemId::new("kubernetes/connect"), outcome: why.outcome, reason: why.reason.clone() }
+    }
+}
+
+impl Item for Unreached {
+    fn id(&self) -> &ItemId {
+        &self.id
+    }
+
+    fn collector(&self) -> &'static str {
+        "kubernetes/connect"
+    }
+
+    fn describe(&self) -> String {
+        format!("no cluster: {}", self.reason)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::State
+    }
+
+    fn run<'a>(&'a self, _sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
+        Box::pin(async { Ok(Done::with(self.outcome, self.reason.clone())) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kms() -> Profile {
+        profile::find_builtin("kms").unwrap().clone()
+    }
+
+    #[test]
+    fn parameters_come_from_flags_and_defaults() {
+        let values = parameters(&kms(), &["party_id=3".to_owned()]).unwrap();
+        assert_eq!(values["party_id"], "3");
+        assert!(values.contains_key("grpc_port"));
+    }
+
+    #[test]
+    fn wrong_parameters_say_what_to_try() {
+        for (set, want) in [("party_id", "name=value"), ("nope=1", "party_id"), ("party_id=x", "does not match")] {
+            let error = parameters(&kms(), &[set.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_profile_names_the_known_ones() {
+        let error = choose("kmz").unwrap_err().to_string();
+        assert!(error.contains("kms") && error.contains("kubernetes"), "{error}");
+    }
+}

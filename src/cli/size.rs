@@ -1,0 +1,66 @@
+//! Sizes as people type them: `20MiB`, `500MB`, `1g`, `4096`.
+
+/// Parses a size into bytes. Units of 1000 (`kB`, `MB`, `GB`) and 1024 (`KiB`, `MiB`, `GiB`, and the bare letters `k`, `m`, `g`).
+pub(super) fn parse(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        other => return Err(format!("`{other}` is not a unit of size (try: 20MiB, 500MB or 1GiB)")),
+    };
+    let number: u64 = number.parse().map_err(|_| "a size begins with a number (try: 20MiB)".to_owned())?;
+    match number.checked_mul(factor) {
+        Some(0) => {
+            Err("a size of 0 would keep nothing (try: 1MiB, or --skip for items that you do not want)".to_owned())
+        }
+        Some(bytes) => Ok(bytes),
+        None => Err("this size is too large".to_owned()),
+    }
+}
+
+/// A size for people: `512 B`, `1.5 MiB`.
+pub(super) fn human(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_written() {
+        for (text, bytes) in
+            [("4096", 4096), ("20MiB", 20 << 20), ("500MB", 500_000_000), ("1g", 1 << 30), ("2 k", 2048)]
+        {
+            assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MiB", "5 apples", "0", "99999999999999999999", "18446744073709551615k"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_with_one_digit() {
+        assert_eq!(human(512), "512 B");
+        assert_eq!(human(1536), "1.5 KiB");
+        assert_eq!(human(3 << 30), "3.0 GiB");
+    }
+}

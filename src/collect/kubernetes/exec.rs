@@ -1,0 +1,353 @@
+//! Read-only commands of the profile, run in containers over a WebSocket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use kube::client::Body;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::answer::{Status, shortened};
+use super::api::{chain, escaped};
+use super::pod::Pod;
+use super::pods::Shared;
+use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink};
+use crate::model::{Access, Effect, ItemId, Outcome};
+use crate::profile::Exec;
+use crate::redact::Format;
+
+const PROTOCOLS: &str = "v5.channel.k8s.io, v4.channel.k8s.io";
+const STDOUT: u8 = 1;
+const STDERR: u8 = 2;
+const STATUS: u8 = 3;
+/// Largest standard error that is kept.
+const STDERR_MAX: u64 = 256 << 10;
+/// Largest final status.
+const STATUS_MAX: usize = 64 << 10;
+/// Largest WebSocket message; the kubelet sends at most 32 KiB at once.
+const MESSAGE_MAX: usize = 4 << 20;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// The rights for a command: a WebSocket begins with a GET, and newer servers ask for `create` beside it.
+pub(super) fn access(namespace: &str) -> [Access; 2] {
+    ["create", "get"].map(|verb| Access::new(verb, "", "pods/exec", Some(namespace)))
+}
+
+/// Runs one command in one container.
+pub(super) struct ExecItem {
+    id: ItemId,
+    shared: Arc<Shared>,
+    namespace: String,
+    pod: String,
+    node: Option<String>,
+    exec: Exec,
+    container: Result<String, String>,
+}
+
+impl ExecItem {
+    pub(super) fn new(shared: Arc<Shared>, namespace: &str, pod: &Pod, exec: Exec) -> Self {
+        let name = &pod.metadata.name;
+        Self {
+            id: ItemId::new(format!("exec/{namespace}/{name}/{}", exec.id)),
+            shared,
+            namespace: namespace.to_owned(),
+            pod: name.clone(),
+            node: pod.spec.node_name.clone(),
+            container: choose(pod, &exec),
+            exec,
+        }
+    }
+
+    async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
+        let container = self.container.as_ref().map_err(|why| CollectError::NotApplicable(why.clone()))?;
+        let cluster = &self.shared.cluster;
+        for access in access(&self.namespace) {
+            cluster.allowed(&access)?;
+        }
+        cluster.node_answers(self.node.as_deref())?;
+        let values = self.shared.values.within(&self.namespace, &self.pod, container);
+        let command = self.exec.command.iter().map(|a| values.fill(a)).collect::<Result<Vec<_>, _>>()?;
+        let mut output = Output {
+            sink,
+            path: values.fill(&self.exec.artifact)?,
+            limit: self.exec.limit_bytes,
+            stdout: None,
+            stderr: None,
+            status: Vec::new(),
+            full: false,
+        };
+        let limit = self.exec.timeout_secs.map_or(sink.limits().item_timeout, Duration::from_secs);
+        sink.attempt();
+        let work = async {
+            let mut socket = self.connect(container, &command).await?;
+            output.read(&mut socket).await
+        };
+        match tokio::time::timeout(limit, work).await {
+            Ok(Ok(())) => output.finish(),
+            Ok(Err(error)) => output.broke(error),
+            Err(_) => {
+                let text = format!("the command did not end within {}", humantime::format_duration(limit));
+                output.broke(CollectError::TimedOut(text))
+            }
+        }
+    }
+
+    async fn connect(&self, container: &str, command: &[String]) -> Result<Socket, CollectError> {
+        let mut path = format!(
+            "/api/v1/namespaces/{}/pods/{}/exec?container={}&stdout=true&stderr=true",
+            escaped(&self.namespace),
+            escaped(&self.pod),
+            escaped(container)
+        );
+        for argument in command {
+            path.push_str(&format!("&command={}", escaped(argument)));
+        }
+        let cluster = &self.shared.cluster;
+        let key = generate_key();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOLS));
+        if let Ok(key) = key.parse() {
+            headers.insert(SEC_WEBSOCKET_KEY, key);
+        }
+        let began = Instant::now();
+        let answer = cluster.send(Method::GET, &path, headers, Body::empty()).await;
+        cluster.note_node(self.node.as_deref(), began, &answer);
+        let response = answer?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let Err(refusal) = cluster.success(response).await? else {
+                return Err(CollectError::Failed("the server does not speak WebSocket here".to_owned()));
+            };
+            for access in access(&self.namespace) {
+                cluster.deny(&access, &refusal);
+            }
+            // Behind the API server everything is a 500: a container that is gone, or a kubelet that is.
+            return Err(match refusal.code {
+                400 => CollectError::NotApplicable(refusal.message),
+                _ if refusal.message.contains("container not found") => CollectError::NotApplicable(refusal.message),
+                _ => refusal.into_error(),
+            });
+        }
+        let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(CollectError::Failed("the server's WebSocket handshake is wrong".to_owned()));
+        }
+        let spoken = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if !PROTOCOLS.split(", ").any(|p| p == spoken) {
+            return Err(CollectError::Failed(format!("the server answers with the protocol `{}`", shortened(spoken))));
+        }
+        let upgraded = hyper::upgrade::on(response)
+            .await
+            .map_err(|e| CollectError::Transient(format!("the connection broke: {}", chain(&e))))?;
+        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
+        Ok(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await)
+    }
+}
+
+/// The container to run in, or why there is none.
+fn choose(pod: &Pod, exec: &Exec) -> Result<String, String> {
+    let own = pod.spec.containers.as_deref().unwrap_or_default();
+    let chosen = if exec.containers.is_empty() {
+        own.first()
+    } else {
+        exec.containers.iter().find_map(|name| own.iter().find(|c| c.name == *name))
+    };
+    let Some(container) = chosen else {
+        return Err(format!("the pod has no container {}", exec.containers.join(" or ")));
+    };
+    match pod.not_running(Some(&container.name)) {
+        Some(why) => Err(why),
+        None => Ok(container.name.clone()),
+    }
+}
+
+/// What a command gives.
+struct Output<'a> {
+    sink: &'a Sink,
+    path: String,
+    limit: u64,
+    stdout: Option<Artifact>,
+    stderr: Option<Artifact>,
+    status: Vec<u8>,
+    full: bool,
+}
+
+impl Output<'_> {
+    /// Reads until the command ends, the connection does, or enough was read.
+    async fn read(&mut self, socket: &mut Socket) -> Result<(), CollectError> {
+        while let Some(message) = socket.next().await {
+            let message =
+                message.map_err(|e| CollectError::Transient(format!("the connection broke: {}", chain(&e))))?;
+            let data = match message {
+                Message::Binary(data) => data,
+                Message::Close(_) => return Ok(()),
+                _ => continue,
+            };
+            let Some((channel, data)) = data.split_first() else { continue };
+            self.take(*channel, data)?;
+            if self.full {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, channel: u8, data: &[u8]) -> Result<(), CollectError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let (slot, path, limit) = match channel {
+            STDOUT => (&mut self.stdout, self.path.clone(), self.limit),
+            STDERR => (&mut self.stderr, format!("{}.stderr", self.path), STDERR_MAX),
+            STATUS => {
+                let room = STATUS_MAX.saturating_sub(self.status.len());
+                self.status.extend_from_slice(&data[..data.len().min(room)]);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let file = match slot {
+            Some(file) => file,
+            None => {
+                let format = if channel == STDOUT { Format::of_path(&path) } else { Format::Text };
+                slot.insert(self.sink.create(&path, format, Keep::Oldest(limit))?)
+            }
+        };
+        file.write(data)?;
+        self.full |= channel == STDOUT && file.is_full();
+        Ok(())
+    }
+
+    /// The outcome of a command whose connection ended in order.
+    fn finish(self) -> Result<Done, CollectError> {
+        let nothing = self.stdout.is_none();
+        let full = self.full;
+        let status: Option<Status> = serde_json::from_slice(&self.status).ok();
+        for file in [self.stdout, self.stderr].into_iter().flatten() {
+            file.finish(None)?;
+        }
+        if full {
+            return Ok(Done::with(Outcome::Truncated, "the output is larger than its limit"));
+        }
+        let Some(status) = status else {
+            let text = "the connection ended without an exit status".to_owned();
+            return if nothing { Err(CollectError::Failed(text)) } else { Ok(Done::with(Outcome::Truncated, text)) };
+        };
+        if status.status.as_deref() == Some("Success") {
+            let empty = Done { outcome: Outcome::Empty, reason: None, spawn: Vec::new() };
+            return Ok(if nothing { empty } else { Done::ok() });
+        }
+        if let Some(code) = exit_code(&status) {
+            return Ok(Done::with(Outcome::Ok, format!("exit code {code}")));
+        }
+        let said = shortened(status.message.as_deref().unwrap_or("no reason given").trim());
+        Err(if is_missing(&said) { CollectError::NotApplicable(said) } else { CollectError::Failed(said) })
+    }
+
+    /// The outcome of a command that did not end in order: what it said until then is kept.
+    fn broke(self, error: CollectError) -> Result<Done, CollectError> {
+        let files: Vec<Artifact> = [self.stdout, self.stderr].into_iter().flatten().collect();
+        if files.is_empty() || matches!(error, CollectError::Spool(_)) {
+            return Err(error);
+        }
+        let timed_out = matches!(error, CollectError::TimedOut(_));
+        for file in files {
+            let reason = if timed_out { "timed-out" } else { "connection-lost" };
+            file.finish(Some(crate::model::Truncation {
+                reason: reason.to_owned(),
+                dropped_bytes: None,
+                kept: crate::model::Kept::Oldest,
+            }))?;
+        }
+        Ok(Done::with(if timed_out { Outcome::TimedOut } else { Outcome::Truncated }, error.to_string()))
+    }
+}
+
+fn exit_code(status: &Status) -> Option<i64> {
+    let causes = &status.details.as_ref()?.causes;
+    causes.iter().find(|c| c.reason.as_deref() == Some("ExitCode"))?.message.as_deref()?.trim().parse().ok()
+}
+
+/// Whether the runtime says that the image has no such program. Each runtime has its own words.
+fn is_missing(said: &str) -> bool {
+    let said = said.to_lowercase();
+    said.contains("executable file not found")
+        || (said.contains("executable file") && said.contains("not found"))
+        || (said.contains("exec") && said.contains("no such file or directory"))
+}
+
+impl Item for ExecItem {
+    fn id(&self) -> &ItemId {
+        &self.id
+    }
+
+    fn collector(&self) -> &'static str {
+        "kubernetes/exec"
+    }
+
+    fn describe(&self) -> String {
+        format!("runs `{}` in {}/{}: {}", self.exec.command.join(" "), self.namespace, self.pod, self.exec.why)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Probe
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Exec
+    }
+
+    fn access(&self) -> Vec<Access> {
+        access(&self.namespace).to_vec()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        // A little more than the command's own, which keeps what it said.
+        self.exec.timeout_secs.map(|secs| Duration::from_secs(secs.saturating_add(5)))
+    }
+
+    fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
+        self.collect(sink).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_command_is_read_from_its_status() {
+        let parse = |text: &str| serde_json::from_str::<Status>(text).unwrap();
+        let ended = parse(
+            r#"{"metadata":{},"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}"#,
+        );
+        assert_eq!(exit_code(&ended), Some(3));
+        assert_eq!(exit_code(&parse(r#"{"status":"Failure","details":{"causes":[{"message":"x"}]}}"#)), None);
+    }
+
+    #[test]
+    fn a_missing_program_is_told_from_other_failures() {
+        for said in [
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"x\": executable file not found in $PATH: unknown",
+            "crun: executable file `x` not found in $PATH: No such file or directory",
+            "exec: \"/bin/x\": stat /bin/x: no such file or directory",
+        ] {
+            assert!(is_missing(said), "{said}");
+        }
+        assert!(!is_missing("unable to upgrade connection: exec denied"));
+    }
+}

@@ -1,0 +1,201 @@
+//! The pods of a namespace, and what follows from them: logs, commands and HTTP endpoints.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::api::Cluster;
+use super::discovery::Kind;
+use super::exec::ExecItem;
+use super::list::{self, Form, Query, Visit};
+use super::logs::LogItem;
+use super::objects::{self, ObjectFile};
+use super::placeholder::Values;
+use super::pod::Pod;
+use super::proxy::ProxyItem;
+use super::table::Column;
+use super::usage::{Book, Page};
+use crate::collect::{CollectError, Done, Item, Lane, Sink};
+use crate::model::{Access, ItemId, Outcome};
+use crate::profile::{Exec, Profile};
+
+/// What the items of one run share.
+pub(super) struct Shared {
+    pub(super) cluster: Cluster,
+    pub(super) profile: Profile,
+    pub(super) values: Values,
+    pub(super) book: Book,
+    pub(super) log_limit: u64,
+}
+
+/// Rights of the items that join the plan while it runs: logs, commands and HTTP endpoints of pods.
+#[must_use]
+pub fn spawned_access(profile: &Profile, namespaces: &[String]) -> Vec<Access> {
+    let mut all = Vec::new();
+    for namespace in namespaces {
+        all.push(Access::new("get", "", "pods/log", Some(namespace)));
+        if !profile.exec.is_empty() {
+            all.extend(super::exec::access(namespace));
+        }
+        if !profile.http.is_empty() {
+            all.push(super::proxy::access(namespace));
+        }
+    }
+    all
+}
+
+/// Lists the pods of one namespace.
+pub(super) struct PodsItem {
+    id: ItemId,
+    shared: Arc<Shared>,
+    kind: Kind,
+    namespace: String,
+}
+
+impl PodsItem {
+    pub(super) fn new(shared: Arc<Shared>, kind: Kind, namespace: String) -> Self {
+        Self { id: objects::id(&kind, Some(&namespace)), shared, kind, namespace }
+    }
+
+    async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
+        let namespace = Some(self.namespace.as_str());
+        let query = Query::new(self.kind.path(namespace), objects::list_access(&self.kind, namespace), Form::Table);
+        // The page is handed over even when the list fails, so that nobody waits for it.
+        let mut found = Found {
+            item: self,
+            file: ObjectFile::new(&self.kind, namespace),
+            page: self.shared.book.open(&self.namespace),
+            spawn: Vec::new(),
+            asking: Vec::new(),
+            targets: BTreeMap::new(),
+            strange: 0,
+        };
+        let ended = list::read(&self.shared.cluster, sink, query, &mut found).await?;
+        found.aim();
+        let Found { file, page, spawn, strange, .. } = found;
+        page.complete();
+        file.finish(sink, ended.truncation())?;
+        let mut done = objects::done(&ended);
+        if strange > 0 && ended.reason().is_none() {
+            done.outcome = Outcome::Truncated;
+            done.reason = Some(format!("{strange} pods could not be understood, so their logs were not read"));
+        }
+        Ok(done.and_spawn(spawn))
+    }
+}
+
+impl Item for PodsItem {
+    fn id(&self) -> &ItemId {
+        &self.id
+    }
+
+    fn collector(&self) -> &'static str {
+        "kubernetes/pods"
+    }
+
+    fn describe(&self) -> String {
+        let Profile { exec, http, .. } = &self.shared.profile;
+        let mut text = format!("lists all pods in {}, then reads the logs of all their containers", self.namespace);
+        text.push_str(&format!(" (the newest {} bytes of each)", self.shared.log_limit));
+        if !exec.is_empty() {
+            text.push_str(&format!(", runs up to {} read-only commands in each", exec.len()));
+        }
+        if !http.is_empty() {
+            text.push_str(&format!(", asks up to {} HTTP endpoints of each", http.len()));
+        }
+        text
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Discover
+    }
+
+    /// Also the rights of the items that it adds to the plan, because `plan` and `doctor` run before those are known.
+    fn access(&self) -> Vec<Access> {
+        let mut all = vec![objects::list_access(&self.kind, Some(&self.namespace))];
+        all.extend(spawned_access(&self.shared.profile, std::slice::from_ref(&self.namespace)));
+        all
+    }
+
+    fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
+        self.collect(sink).boxed()
+    }
+}
+
+struct Found<'a> {
+    item: &'a PodsItem,
+    file: ObjectFile,
+    page: Page,
+    spawn: Vec<Arc<dyn Item>>,
+    /// Commands that ask another pod, which may stand further down in the list.
+    asking: Vec<(Pod, Exec)>,
+    /// Address of the first pod that a target selector matches.
+    targets: BTreeMap<String, String>,
+    strange: usize,
+}
+
+impl Found<'_> {
+    /// Plans the commands that ask another pod, now that all pods are known.
+    fn aim(&mut self) {
+        for (pod, mut exec) in std::mem::take(&mut self.asking) {
+            let Some(address) = exec.target.as_ref().and_then(|t| self.targets.get(&t.to_string())) else { continue };
+            for word in &mut exec.command {
+                *word = word.replace("{target}", address);
+            }
+            let item = ExecItem::new(Arc::clone(&self.item.shared), &self.item.namespace, &pod, exec);
+            self.spawn.push(Arc::new(item));
+        }
+    }
+
+    /// What there is to read from a pod.
+    fn follow(&mut self, pod: &Pod) {
+        let (shared, namespace) = (&self.item.shared, &self.item.namespace);
+        for log in pod.logs() {
+            self.spawn.push(Arc::new(LogItem::new(shared.cluster.clone(), namespace, pod, log)));
+        }
+        for exec in &shared.profile.exec {
+            if let (Some(target), Some(address)) = (&exec.target, &pod.status.pod_ip)
+                && target.matches(|key| pod.label(key))
+            {
+                self.targets.entry(target.to_string()).or_insert_with(|| host(address));
+            }
+            if !exec.pods.matches(|key| pod.label(key)) {
+                continue;
+            }
+            match exec.target {
+                Some(_) => self.asking.push((pod.clone(), exec.clone())),
+                None => {
+                    self.spawn.push(Arc::new(ExecItem::new(Arc::clone(shared), namespace, pod, exec.clone())));
+                }
+            }
+        }
+        for http in shared.profile.http.iter().filter(|h| h.pods.matches(|key| pod.label(key))) {
+            self.spawn.push(Arc::new(ProxyItem::new(Arc::clone(shared), namespace, pod, http.clone())));
+        }
+    }
+}
+
+/// An address as it stands before a port: IPv6 in brackets.
+fn host(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+}
+
+impl Visit for Found<'_> {
+    fn columns(&mut self, columns: &[Column]) {
+        self.file.columns(columns);
+    }
+
+    fn object(&mut self, sink: &Sink, raw: &[u8], cells: Option<Vec<String>>) -> Result<(), CollectError> {
+        self.file.object(sink, raw, cells)?;
+        match serde_json::from_slice::<Pod>(raw) {
+            Ok(pod) if !pod.metadata.name.is_empty() => {
+                self.page.add(&pod);
+                self.follow(&pod);
+            }
+            _ => self.strange += 1,
+        }
+        Ok(())
+    }
+}

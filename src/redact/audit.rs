@@ -1,0 +1,236 @@
+//! The independent audit of finished bytes: other code than the engine, plain regular expressions, high confidence only.
+//!
+//! It exists to catch a mistake of the engine, so it shares nothing with it, and it says where and by which rule, never
+//! what it saw.
+
+use std::io::{self, Read};
+
+use regex::bytes::{Regex, RegexBuilder};
+
+/// Longest piece of a line that is looked at as one.
+const WINDOW: usize = 64 << 10;
+/// What two pieces of a longer line have in common.
+const OVERLAP: usize = 8 << 10;
+/// Most hits that one file gives.
+const MAX_HITS: usize = 100;
+
+/// Id and pattern of each detector. A group named `v` holds the value.
+const RULES: [(&str, &str); 16] = [
+    ("audit-aws-access-key", r"(?:AKIA|ASIA)[A-Z2-7]{16}"),
+    ("audit-github-token", r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}"),
+    ("audit-gitlab-token", r"glpat-[A-Za-z0-9_-]{20,}"),
+    ("audit-slack-token", r"xox[abpsre]-[0-9]{6,}-[A-Za-z0-9-]{16,}"),
+    ("audit-npm-token", r"npm_[A-Za-z0-9]{36}"),
+    ("audit-google-key", r"AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{30,}"),
+    ("audit-stripe-key", r"[sr]k_live_[A-Za-z0-9]{20,}"),
+    ("audit-vault-token", r"hvs\.[A-Za-z0-9_-]{24,}"),
+    ("audit-jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{10,}"),
+    (
+        "audit-url-password",
+        r"[a-z][a-z0-9+.-]{1,30}://[A-Za-z0-9._%+-]{0,64}:(?P<v>[^\s/@:\x22'<>${}*\\]{3,128})@[A-Za-z0-9.\[-]",
+    ),
+    ("audit-bearer", r"(?i:authorization)[\x22':=\s\\]{1,6}(?i:bearer|basic)\s+(?P<v>[A-Za-z0-9._~+/-]{16,})"),
+    (
+        "audit-password",
+        r"(?i:password|passwd)\\?[\x22']?\s{0,2}[=:]\s{0,2}\\?[\x22'](?P<v>[^\x22'\s\\]{6,128})\\?[\x22']",
+    ),
+    ("audit-aws-secret", r"(?i:aws_secret_access_key)[\x22':=\s\\]{1,6}(?P<v>[A-Za-z0-9/+]{40})"),
+    ("audit-openssh-body", r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/]{40,}"),
+    ("audit-pem-one-line", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\\nr\x22]{0,16}[A-Za-z0-9+/]{40,}"),
+    (
+        "audit-pem-base64",
+        r"(?:LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBSU0EgUFJJVkFUR|LS0tLS1CRUdJTiBFQyBQUklWQVRF)[A-Za-z0-9+/]{60,}",
+    ),
+];
+
+/// One place where a finished file seems to hold a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditHit {
+    /// The detector.
+    pub rule: String,
+    /// The file.
+    pub path: String,
+    /// The line, counted from 1.
+    pub line: u64,
+}
+
+/// The detectors, compiled once.
+pub struct Audit {
+    rules: Vec<(&'static str, Regex)>,
+    any: Option<Regex>,
+    own: Option<Regex>,
+    canaries: Vec<Vec<u8>>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn compile(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern).unicode(false).build().ok()
+}
+
+impl Audit {
+    /// All detectors.
+    #[must_use]
+    pub fn new() -> Self {
+        let all: Vec<String> = RULES.iter().map(|(_, p)| format!("(?:{})", p.replace("?P<v>", "?:"))).collect();
+        Self {
+            rules: RULES.iter().filter_map(|(id, p)| compile(p).map(|r| (*id, r))).collect(),
+            any: compile(&all.join("|")),
+            own: compile(r"^[\x22'\\]*REDACTED-[a-z-]{2,16}-[a-z2-7]{12}"),
+            canaries: Vec::new(),
+        }
+    }
+
+    /// Also looks for given texts, such as secrets that a test has planted. They are never shown.
+    #[must_use]
+    pub fn with_canaries(mut self, canaries: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.canaries.extend(canaries.into_iter().filter(|c| c.len() >= 4));
+        self
+    }
+
+    /// Reads a file to its end with bounded memory.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn scan(&self, path: &str, reader: &mut dyn Read) -> io::Result<Vec<AuditHit>> {
+        let mut hits = Vec::new();
+        let mut buffer = vec![0_u8; 4 * WINDOW];
+        let mut filled = 0;
+        let mut line = 1;
+        let mut pem: Option<u64> = None;
+        loop {
+            let read = match reader.read(&mut buffer[filled..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            filled += read;
+            let last = read == 0;
+            // Whole lines, or a piece of one that is longer than the buffer.
+            let end = if last { filled } else { memchr::memrchr(b'\n', &buffer[..filled]).map_or(0, |i| i + 1) };
+            let (end, keep) = if end == 0 && filled == buffer.len() { (filled, filled - OVERLAP) } else { (end, end) };
+            if end > 0 {
+                self.block(path, &buffer[..end], line, &mut pem, &mut hits);
+                line += memchr::memchr_iter(b'\n', &buffer[..keep]).count() as u64;
+                buffer.copy_within(keep..filled, 0);
+                filled -= keep;
+            }
+            if last || hits.len() >= MAX_HITS {
+                break;
+            }
+        }
+        hits.sort();
+        hits.dedup();
+        hits.truncate(MAX_HITS);
+        Ok(hits)
+    }
+
+    fn block(&self, path: &str, block: &[u8], first: u64, pem: &mut Option<u64>, hits: &mut Vec<AuditHit>) {
+        let hit = |rule: &str, line: u64| AuditHit { rule: rule.to_owned(), path: path.to_owned(), line };
+        let line_at = |at: usize| first + memchr::memchr_iter(b'\n', &block[..at]).count() as u64;
+        if self.any.as_ref().is_none_or(|any| any.is_match(block)) {
+            for (id, rule) in &self.rules {
+                for found in rule.captures_iter(block).take(MAX_HITS) {
+                    let Some(value) = found.name("v").or_else(|| found.get(0)) else { continue };
+                    if !self.is_harmless(value.as_bytes()) {
+                        hits.push(hit(id, line_at(value.start())));
+                    }
+                }
+            }
+        }
+        for canary in &self.canaries {
+            hits.extend(memchr::memmem::find(block, canary).map(|at| hit("audit-canary", line_at(at))));
+        }
+        self.key_lines(block, first, pem, |line| hits.push(hit("audit-pem-private-key", line)));
+    }
+
+    /// Lines of key material behind a header.
+    fn key_lines(&self, block: &[u8], first: u64, pem: &mut Option<u64>, mut hit: impl FnMut(u64)) {
+        if pem.is_none() && memchr::memmem::find(block, b"PRIVATE KEY-----").is_none() {
+            return;
+        }
+        for (i, line) in block.split(|b| *b == b'\n').enumerate() {
+            let number = first + i as u64;
+            if memchr::memmem::find(line, b"-----END").is_some() {
+                *pem = None;
+            } else if memchr::memmem::find(line, b"-----BEGIN").is_some() {
+                *pem = memchr::memmem::find(line, b"PRIVATE KEY-----").map(|_| number);
+            } else if pem.is_some_and(|begin| number <= begin + 4) {
+                let word = line.trim_ascii().rsplit(|b| b.is_ascii_whitespace()).next().unwrap_or_default();
+                let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+                if word.len() >= 40 && word.iter().all(base64) {
+                    hit(number);
+                    *pem = None;
+                }
+            } else if pem.is_some_and(|begin| number > begin + 4) {
+                *pem = None;
+            }
+        }
+    }
+
+    fn is_harmless(&self, value: &[u8]) -> bool {
+        self.own.as_ref().is_some_and(|own| own.is_match(value))
+            || value.starts_with(b"REDACTED")
+            || value.starts_with(b"***")
+            || (value.starts_with(b"$")
+                && value[1..].iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'(' | b')' | b'{' | b'}')))
+            || (value.starts_with(b"<") && value.ends_with(b">"))
+            || value.starts_with(b"{{")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str) -> Vec<(String, u64)> {
+        let hits = Audit::new().scan("f", &mut text.as_bytes()).unwrap();
+        hits.into_iter().map(|h| (h.rule, h.line)).collect()
+    }
+
+    #[test]
+    fn all_patterns_compile() {
+        let audit = Audit::new();
+        assert_eq!(audit.rules.len(), RULES.len());
+        assert!(audit.any.is_some() && audit.own.is_some());
+    }
+
+    #[test]
+    fn plain_secrets_are_found_with_their_line() {
+        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        let text =
+            format!("one\nx AKIAQWERTYUIOPASDFGH\npostgres://u:hunter2@h/db\n-----BEGIN PRIVATE KEY-----\n{body}\n");
+        let found = scan(&text);
+        let line = |rule: &str| found.iter().find(|(r, _)| r == rule).map(|(_, l)| *l);
+        assert_eq!(line("audit-aws-access-key"), Some(2));
+        assert_eq!(line("audit-url-password"), Some(3));
+        assert_eq!(line("audit-pem-private-key"), Some(5));
+    }
+
+    #[test]
+    fn replacements_and_references_are_fine() {
+        for text in [
+            "postgres://u:REDACTED-password-abcdefghijkl@h/db",
+            "-----BEGIN PRIVATE KEY-----\nREDACTED-private-key-abcdefghijkl\n-----END PRIVATE KEY-----\n",
+            "password: \"REDACTED-password-abcdefghijkl\"",
+            "https://h:8443/p@q",
+        ] {
+            assert_eq!(scan(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_very_long_line_is_found() {
+        let text = format!("{}ghp_0123456789abcdefghijABCDEFGHIJ012345{}", "x ".repeat(300_000), " y".repeat(10_000));
+        assert_eq!(scan(&text), [("audit-github-token".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_canary_is_found() {
+        let audit = Audit::new().with_canaries([b"zebra-17".to_vec()]);
+        assert_eq!(audit.scan("f", &mut &b"a\nb zebra-17"[..]).unwrap()[0].line, 2);
+    }
+}

@@ -1,0 +1,328 @@
+//! Walks an object by what Kubernetes means by its fields.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::certificates;
+use super::dom::Node;
+use crate::redact::rules::engine;
+use crate::redact::scan::value::{is_placeholder, judge};
+use crate::redact::scan::words::{Class, classify};
+use crate::redact::token::{self, Id};
+use crate::redact::{Format, Redactor};
+
+/// Annotation that says what the values of a Secret were like.
+const SECRET_DATA: &str = "casefile/secret-data";
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// JSON inside JSON inside JSON.
+const MAX_EMBEDDED: usize = 4;
+
+/// Sanitises one object.
+pub(super) struct Sanitiser<'a> {
+    redactor: &'a Redactor,
+    file: &'a str,
+    counts: BTreeMap<u16, u64>,
+    ids: Vec<Id>,
+    embedded: usize,
+}
+
+impl<'a> Sanitiser<'a> {
+    pub(super) fn new(redactor: &'a Redactor, file: &'a str) -> Self {
+        Self { redactor, file, counts: BTreeMap::new(), ids: Vec::new(), embedded: 0 }
+    }
+
+    /// Sanitises an object and everything inside it.
+    pub(super) fn object(&mut self, node: &mut Node) {
+        match node {
+            Node::Object(_) => {
+                match node.get("kind").and_then(Node::as_text) {
+                    Some("Secret") => self.secret(node),
+                    Some("ConfigMap") => self.config_map(node),
+                    Some("TokenReview") => self.drop_token(node, "spec"),
+                    Some("TokenRequest") => self.drop_token(node, "status"),
+                    _ => {}
+                }
+                self.pair(node);
+                let Node::Object(members) = node else { return };
+                members.retain(|(key, _)| key != "managedFields");
+                for (key, value) in members.iter_mut() {
+                    self.member(key, value);
+                }
+            }
+            Node::List(items) => {
+                self.arguments(items);
+                items.iter_mut().for_each(|item| self.object(item));
+            }
+            Node::Text(_) | Node::Literal(_) => {}
+        }
+    }
+
+    fn member(&mut self, key: &str, value: &mut Node) {
+        match key {
+            "annotations" => self.annotations(value),
+            // Certificates of authorities are public, and triage reads their dates.
+            "caBundle" | "ca.crt" => {}
+            _ => {
+                if let Node::Text(text) = value
+                    && text.starts_with('{')
+                    && let Some(clean) = self.embedded(text)
+                {
+                    *text = clean;
+                }
+                self.object(value);
+            }
+        }
+    }
+
+    /// A token in place of a value.
+    fn replace(&mut self, rule: u16, value: &[u8]) -> String {
+        let inner = self.redactor.inner();
+        let id = inner.ids.of(value);
+        *self.counts.entry(rule).or_default() += 1;
+        self.ids.push(id);
+        token::replacement(inner.set.kind(rule), id)
+    }
+
+    fn is_own(&self, value: &[u8]) -> bool {
+        self.redactor.inner().set.is_own(value)
+    }
+
+    fn secret(&mut self, node: &mut Node) {
+        let earlier = annotation(node, SECRET_DATA).and_then(|text| Node::parse(text).ok());
+        let mut notes = Vec::new();
+        for field in ["data", "stringData"] {
+            let Some(data) = node.get_mut(field) else { continue };
+            let Node::Object(members) = data else {
+                // Not what the API knows; nothing of it can be trusted.
+                let text = data.to_json();
+                *data = Node::Text(self.replace(engine::KUBERNETES_SECRET, text.as_bytes()));
+                continue;
+            };
+            for (key, value) in members.iter_mut() {
+                let text = value.as_text().map_or_else(|| value.to_json(), str::to_owned);
+                let plain = if field == "data" {
+                    token::base64_bytes(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes())
+                } else {
+                    text.clone().into_bytes()
+                };
+                if self.is_own(plain.trim_ascii()) {
+                    if let Some(note) = earlier.as_ref().and_then(|e| e.get(key)) {
+                        notes.push((key.clone(), note.clone()));
+                    }
+                    continue;
+                }
+                if plain.is_empty() {
+                    notes.push((key.clone(), Node::Object(vec![("bytes".to_owned(), Node::Literal("0".to_owned()))])));
+                    *value = Node::text("");
+                    continue;
+                }
+                let replacement = self.replace(engine::KUBERNETES_SECRET, &plain);
+                let id = self.redactor.inner().ids.of(&plain).text();
+                let mut note = vec![
+                    ("bytes".to_owned(), Node::Literal(plain.len().to_string())),
+                    ("id".to_owned(), Node::Text(id)),
+                ];
+                let certificates = certificates::describe(&plain);
+                if !certificates.is_empty() {
+                    note.push(("certificates".to_owned(), Node::List(certificates)));
+                }
+                notes.push((key.clone(), Node::Object(note)));
+                *value = Node::Text(if field == "data" { STANDARD.encode(replacement) } else { replacement });
+            }
+        }
+        if !notes.is_empty() {
+            annotate(node, SECRET_DATA, Node::Object(notes).to_json());
+        }
+    }
+
+    fn config_map(&mut self, node: &mut Node) {
+        for field in ["data", "binaryData"] {
+            let Some(Node::Object(members)) = node.get_mut(field) else { continue };
+            for (key, value) in members.iter_mut() {
+                let Node::Text(text) = value else { continue };
+                let set = &self.redactor.inner().set;
+                if let Some(rule) = judge(set, classify(key.as_bytes()), text.as_bytes())
+                    && !text.contains('\n')
+                {
+                    *text = self.replace(rule, text.clone().as_bytes());
+                } else if field == "data" && !public(key, text) {
+                    let format = format_of(key, text);
+                    *text = self.document(format, text);
+                } else if field == "binaryData" {
+                    let plain = token::base64_bytes(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes());
+                    let clean = self.redactor.bytes(self.file, format_of(key, ""), &plain);
+                    match clean.map(crate::redact::Redacted::into_inner) {
+                        Ok(clean) if clean == plain => {}
+                        Ok(clean) => *text = STANDARD.encode(clean),
+                        Err(_) => *text = self.replace(engine::SECRET, &plain),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A document inside a string. One that cannot be redacted is replaced as a whole.
+    fn document(&mut self, format: Format, text: &str) -> String {
+        let clean = self.redactor.bytes(self.file, format, text.as_bytes()).ok();
+        let clean = clean.and_then(|c| String::from_utf8(c.into_inner()).ok());
+        clean.unwrap_or_else(|| self.replace(engine::SECRET, text.as_bytes()))
+    }
+
+    fn drop_token(&mut self, node: &mut Node, part: &str) {
+        if let Some(Node::Text(token)) = node.get_mut(part).and_then(|p| p.get_mut("token"))
+            && !token.is_empty()
+            && !self.is_own(token.as_bytes())
+        {
+            *token = self.replace(engine::TOKEN, token.clone().as_bytes());
+        }
+    }
+
+    fn annotations(&mut self, node: &mut Node) {
+        let Node::Object(members) = node else { return };
+        for (key, value) in members.iter_mut() {
+            let Node::Text(text) = value else { continue };
+            if key == SECRET_DATA {
+                continue;
+            }
+            if key == "openshift.io/token-secret.value" && !self.is_own(text.as_bytes()) {
+                *text = self.replace(engine::TOKEN, text.clone().as_bytes());
+            } else if let Some(clean) = self.embedded(text) {
+                *text = clean;
+            } else if key == LAST_APPLIED && !self.is_own(text.as_bytes()) {
+                // Cut or broken, so its structure protects nothing.
+                *text = self.replace(engine::SECRET, text.clone().as_bytes());
+            } else {
+                let set = &self.redactor.inner().set;
+                if let Some(rule) =
+                    judge(set, classify(key.rsplit('/').next().unwrap_or(key).as_bytes()), text.as_bytes())
+                {
+                    *text = self.replace(rule, text.clone().as_bytes());
+                }
+            }
+        }
+    }
+
+    /// Sanitises JSON inside a string; none when it is not an object or a list.
+    fn embedded(&mut self, text: &str) -> Option<String> {
+        if self.embedded >= MAX_EMBEDDED || !text.trim_start().starts_with(['{', '[']) {
+            return None;
+        }
+        let mut node = Node::parse(text).ok()?;
+        let before = node.clone();
+        self.embedded += 1;
+        self.object(&mut node);
+        self.embedded -= 1;
+        let changed = node != before;
+        let newline = if text.ends_with('\n') { "\n" } else { "" };
+        Some(if changed { node.to_json() + newline } else { text.to_owned() })
+    }
+
+    /// `{name, value}` members, in any order.
+    fn pair(&mut self, node: &mut Node) {
+        let name = ["name", "key"].iter().find_map(|k| node.get(k).and_then(Node::as_text)).unwrap_or_default();
+        let class = classify(name.as_bytes());
+        let name = name.to_owned();
+        let Some(value) = node.get_mut("value") else { return };
+        match value {
+            Node::Text(text) => {
+                let set = &self.redactor.inner().set;
+                if matches!(class, Class::Secret(engine::AUTHORIZATION | engine::COOKIE)) {
+                    let header = self.document(Format::Text, &format!("{name}: {text}"));
+                    let clean = header.strip_prefix(&format!("{name}: ")).map(str::to_owned);
+                    *text = clean.unwrap_or_else(|| self.replace(engine::AUTHORIZATION, text.clone().as_bytes()));
+                } else if let Some(rule) = judge(set, class, text.as_bytes()) {
+                    *text = self.replace(rule, text.clone().as_bytes());
+                } else if text.contains('\n') {
+                    *text = self.document(format_of(&name, text), text);
+                }
+            }
+            Node::Literal(text) => {
+                let set = &self.redactor.inner().set;
+                if let Some(rule) = judge(set, class, text.as_bytes()) {
+                    *value = Node::Text(self.replace(rule, text.clone().as_bytes()));
+                }
+            }
+            Node::List(_) | Node::Object(_) => {}
+        }
+    }
+
+    /// Flags and their values in a list of arguments; scripts behind `sh -c`.
+    fn arguments(&mut self, items: &mut [Node]) {
+        let mut secret: Option<Class> = None;
+        for item in items {
+            let Node::Text(text) = item else {
+                secret = None;
+                continue;
+            };
+            if let Some(class) = secret.take() {
+                let rule = judge(&self.redactor.inner().set, class, text.as_bytes());
+                if let Some(rule) = rule.filter(|_| !text.starts_with('-')) {
+                    *text = self.replace(rule, text.clone().as_bytes());
+                    continue;
+                }
+            }
+            if text.contains('\n') {
+                *text = self.document(Format::Text, text);
+            } else if text.starts_with('-') && !text.contains(['=', ' ']) {
+                let class = classify(text.trim_start_matches('-').as_bytes());
+                secret = matches!(class, Class::Secret(_) | Class::Hex(_)).then_some(class);
+            } else if let Some((flag, value)) = text.split_once('=')
+                && !flag.is_empty()
+                && !flag.contains(' ')
+                && !is_placeholder(value.as_bytes())
+            {
+                let class = classify(flag.trim_start_matches('-').as_bytes());
+                if let Some(rule) = judge(&self.redactor.inner().set, class, value.as_bytes()) {
+                    *text = format!("{flag}={}", self.replace(rule, value.as_bytes()));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Sanitiser<'_> {
+    fn drop(&mut self) {
+        self.redactor.count(self.file, std::mem::take(&mut self.counts), &self.ids);
+    }
+}
+
+fn annotation<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    node.get("metadata")?.get("annotations")?.get(key)?.as_text()
+}
+
+fn annotate(node: &mut Node, key: &str, text: String) {
+    let Node::Object(members) = node else { return };
+    let place = |members: &mut Vec<(String, Node)>, key: &str| -> usize {
+        let at = members.iter().position(|(k, _)| k == key).unwrap_or_else(|| {
+            members.push((key.to_owned(), Node::Object(Vec::new())));
+            members.len() - 1
+        });
+        if !matches!(members[at].1, Node::Object(_)) {
+            members[at].1 = Node::Object(Vec::new());
+        }
+        at
+    };
+    let at = place(members, "metadata");
+    let Node::Object(metadata) = &mut members[at].1 else { return };
+    let at = place(metadata, "annotations");
+    let Node::Object(annotations) = &mut metadata[at].1 else { return };
+    annotations.retain(|(k, _)| k != key);
+    annotations.push((key.to_owned(), Node::Text(text)));
+}
+
+/// A certificate and nothing else.
+fn public(key: &str, text: &str) -> bool {
+    (key.ends_with(".crt") || key.ends_with(".pem"))
+        && text.starts_with("-----BEGIN CERTIFICATE")
+        && !text.contains("PRIVATE")
+}
+
+fn format_of(key: &str, text: &str) -> Format {
+    match Format::of_path(key) {
+        Format::Text if text.trim_start().starts_with('{') => Format::Json,
+        Format::Text if key == "kubeconfig" || key == "config" => Format::Yaml,
+        format => format,
+    }
+}

@@ -1,0 +1,181 @@
+//! Secrets inside an encoding: base64, percent signs, `\u0022`.
+
+use super::region::is_base64;
+use super::{MAX_DEPTH, Region, Scan, Scratch, run};
+use crate::redact::rules::engine;
+use crate::redact::span::{Span, union};
+use crate::redact::token::{base64_bytes, is_text};
+use crate::redact::{Format, span::Quotes};
+
+/// Shortest run that is worth decoding.
+const MIN_RUN: usize = 24;
+/// Longest run that is decoded as a whole.
+const MAX_RUN: usize = 1 << 20;
+/// Longest word that is percent-decoded.
+const MAX_WORD: usize = 8 << 10;
+
+impl Scan<'_> {
+    /// Looks for encoded text in everything that was scanned.
+    pub(super) fn decode_lane(&mut self) {
+        if self.depth >= MAX_DEPTH {
+            return;
+        }
+        let end = self.outcome.hold.unwrap_or(self.bytes.len());
+        self.base64_runs(end);
+        self.percent_words(end);
+    }
+
+    fn base64_runs(&mut self, end: usize) {
+        let bytes = self.bytes;
+        // A run of the least length covers one of these places, so the bytes between need not be read.
+        let mut at = MIN_RUN - 1;
+        while at < end {
+            if !in_run(bytes[at]) {
+                at += MIN_RUN;
+                continue;
+            }
+            let floor = at.saturating_sub(MAX_RUN);
+            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
+            let len = bytes[start..].iter().take_while(|b| in_run(**b)).count();
+            if len >= MIN_RUN {
+                self.base64_run(start, start + len);
+                if self.outcome.hold.is_some_and(|h| h < end) {
+                    return;
+                }
+            }
+            at = start + len + MIN_RUN;
+        }
+    }
+
+    fn base64_run(&mut self, start: usize, end: usize) {
+        let bytes = self.bytes;
+        // Where a word in front is glued to the run, the groups of four begin later.
+        for shift in 0..4 {
+            if end - start < MIN_RUN + shift {
+                return;
+            }
+            let run = &bytes[start + shift..end];
+            if !begins_text(run) {
+                continue;
+            }
+            let run = &run[..run.len().min(MAX_RUN)];
+            let run = if run.len() % 4 == 1 { &run[..run.len() - 1] } else { run };
+            let Some(plain) = base64_bytes(run) else { continue };
+            if !is_text(&plain[..plain.len().min(4_096)]) && !is_text(&plain[..24.min(plain.len())]) {
+                continue;
+            }
+            let mut spans = Vec::new();
+            self.nested(&plain, &mut spans);
+            let Some(first) = spans.first().copied() else { continue };
+            let id = match spans.as_slice() {
+                [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
+                _ => self.env.ids.of_canonical(&plain),
+            };
+            let padding = bytes[end..].iter().take(2).take_while(|b| **b == b'=').count();
+            let mut stop = end + padding;
+            // The lines that follow belong to the same text when it is wrapped.
+            if matches!(bytes.get(stop), Some(b'\n')) && end - start >= 56 {
+                let Some(wrapped) = self.follow(start, stop + 1, Region::Base64) else { return };
+                if wrapped > stop + 1 {
+                    stop += bytes[stop..wrapped].trim_ascii_end().len();
+                }
+            }
+            self.spans.push(Span { id: Some(id), ..Span::new(start + shift, stop, first.rule) });
+            return;
+        }
+    }
+
+    fn nested(&self, plain: &[u8], spans: &mut Vec<Span>) {
+        let env = super::Env { format: Format::Text, ..self.env };
+        let outcome = run(env, plain, false, self.depth + 1, &mut Scratch::default(), spans);
+        if let Some((from, _)) = outcome.open {
+            spans.push(Span::new(from, plain.len(), engine::PEM));
+        }
+        union(spans);
+    }
+
+    fn percent_words(&mut self, end: usize) {
+        let bytes = self.bytes;
+        let mut at = 0;
+        while let Some(i) = memchr::memchr(b'%', &bytes[at..end]) {
+            let sign = at + i;
+            if !(bytes.get(sign + 1).is_some_and(u8::is_ascii_hexdigit)
+                && bytes.get(sign + 2).is_some_and(u8::is_ascii_hexdigit))
+            {
+                at = sign + 1;
+                continue;
+            }
+            let edge = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | 0);
+            let floor = at.max(sign.saturating_sub(MAX_WORD));
+            let start = bytes[floor..sign].iter().rposition(edge).map_or(floor, |i| floor + i + 1);
+            let roof = bytes.len().min(sign + MAX_WORD);
+            let stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
+            self.mapped(start, stop, |b, i| {
+                let digit = |k: usize| b.get(i + k).and_then(|b| char::from(*b).to_digit(16));
+                (b[i] == b'%').then(|| digit(1).zip(digit(2))).flatten().map(|(h, l)| ((h * 16 + l) as u8, 3))
+            });
+            at = stop.max(sign + 1);
+        }
+    }
+
+    /// At `\u00`: the string around it is decoded.
+    pub(super) fn escaped(&mut self, at: usize) {
+        if self.depth >= MAX_DEPTH {
+            return;
+        }
+        let bytes = self.bytes;
+        let (line_start, line_end) = self.line_of(at);
+        let floor = line_start.max(at.saturating_sub(MAX_WORD));
+        let start = bytes[floor..at].iter().rposition(|b| *b == b'"').map_or(floor, |i| floor + i + 1);
+        let roof = line_end.min(at + MAX_WORD);
+        let stop = bytes[at..roof].iter().position(|b| *b == b'"').map_or(roof, |i| at + i);
+        self.mapped(start, stop, |b, i| {
+            let hex = b.get(i + 4..i + 6).filter(|_| b[i..].starts_with(b"\\u00"))?;
+            u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok().map(|v| (v, 6))
+        });
+    }
+
+    /// Decodes bytes with a map back, and masks in the original what is found in the decoded text.
+    fn mapped(&mut self, start: usize, stop: usize, decode: impl Fn(&[u8], usize) -> Option<(u8, usize)>) {
+        let raw = &self.bytes[start..stop];
+        let mut plain = Vec::with_capacity(raw.len());
+        let mut origin = Vec::with_capacity(raw.len() + 1);
+        let mut i = 0;
+        while i < raw.len() {
+            origin.push(i);
+            let (b, len) = decode(raw, i).unwrap_or((raw[i], 1));
+            plain.push(b);
+            i += len;
+        }
+        origin.push(raw.len());
+        let mut spans = Vec::new();
+        self.nested(&plain, &mut spans);
+        for span in spans {
+            let quotes: Option<Quotes> = None;
+            let id = span.id.unwrap_or_else(|| self.env.ids.of(&plain[span.start..span.end]));
+            let (from, to) = (start + origin[span.start], start + origin[span.end]);
+            if !self.env.set.is_own(&self.bytes[from..to]) {
+                self.spans.push(Span { start: from, end: to, rule: span.rule, id: Some(id), quotes });
+            }
+        }
+    }
+}
+
+fn in_run(b: u8) -> bool {
+    is_base64(b) && b != b'='
+}
+
+/// Whether the first characters decode to text.
+fn begins_text(run: &[u8]) -> bool {
+    let value = |b: u8| match b {
+        b'A'..=b'Z' => u32::from(b - b'A'),
+        b'a'..=b'z' => u32::from(b - b'a') + 26,
+        b'0'..=b'9' => u32::from(b - b'0') + 52,
+        b'+' | b'-' => 62,
+        _ => 63,
+    };
+    run[..16].chunks_exact(4).all(|c| {
+        let bits = c.iter().fold(0, |n, b| n << 6 | value(*b));
+        [bits >> 16, bits >> 8 & 255, bits & 255].iter().all(|b| matches!(b, 9 | 10 | 13 | 32..=126))
+    })
+}

@@ -1,0 +1,361 @@
+//! Key, separator, value: the hand-written tokenizer for everything that looks like a setting.
+
+use super::literals::Hit;
+use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
+use super::words::{Class, classify};
+use super::{Scan, argument, bounds};
+use crate::redact::Format;
+use crate::redact::rules::{engine, normal_key};
+use crate::redact::span::Quotes;
+
+/// Longest name on each side of the hit.
+const MAX_NAME: usize = 160;
+
+/// A name in the content and what is known about its surroundings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Dashes in front, for flags.
+    pub(super) dashes: usize,
+    /// The quotes around it.
+    pub(super) quotes: Option<Quotes>,
+    /// Where its line begins and ends.
+    pub(super) line: (usize, usize),
+}
+
+fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')
+}
+
+impl Scan<'_> {
+    pub(super) fn at_stem(&mut self, hit: Hit) {
+        let bytes = self.bytes;
+        let head = bytes[hit.start].to_ascii_lowercase();
+        if head == b'b' && hit.end - hit.start == 6 {
+            self.scheme(hit.start, hit.end);
+        }
+        let Some(key) = self.key_around(hit) else { return };
+        if (key.start, key.end) == self.last_key {
+            return;
+        }
+        self.last_key = (key.start, key.end);
+        let (_, line_end) = key.line;
+        let mut at = key.end;
+        if let Some(quotes) = key.quotes {
+            at += usize::from(quotes.level) + 1;
+        }
+        let spaced = skip_blank(bytes, at, line_end);
+        let after = if bytes.get(spaced) == Some(&b']') { skip_blank(bytes, spaced + 1, line_end) } else { spaced };
+        let Some((value_at, sign)) = separator(bytes, after, line_end) else {
+            if bytes.get(key.end) == Some(&b'>') && key.start > 0 && bytes[key.start - 1] == b'<' {
+                return self.element(key);
+            }
+            return self.without_separator(key, at);
+        };
+        let class = self.classify(&bytes[key.start..key.end]);
+        // `name: DB_PASSWORD` may be followed by a separator too, as in `{Name:DB_PASSWORD Value:x}`; a pair is tried first.
+        if class == Class::Benign {
+            return;
+        }
+        self.value(key, class, value_at, sign);
+    }
+
+    /// The class of a name, with the keys that users' rules add.
+    pub(super) fn classify(&self, key: &[u8]) -> Class {
+        if !self.env.set.keys.is_empty() {
+            let normal = normal_key(key);
+            if let Some((_, rule)) = self.env.set.keys.iter().find(|(k, _)| normal.ends_with(k.as_slice())) {
+                return Class::Secret(*rule);
+            }
+        }
+        classify(key)
+    }
+
+    fn key_around(&mut self, hit: Hit) -> Option<Key> {
+        let bytes = self.bytes;
+        let line = self.line_of(hit.start);
+        let (mut start, mut end) = (hit.start, hit.end.min(line.1));
+        while start > line.0 && hit.start - start < MAX_NAME && is_name_byte(bytes[start - 1]) {
+            start -= 1;
+        }
+        while end < line.1 && end - hit.end < MAX_NAME && is_name_byte(bytes[end]) {
+            end += 1;
+        }
+        // The end of an escape is not part of the name: `\npassword`, `%26token`, `\u0026token`.
+        for skip in (1..=5).rev() {
+            if start + skip <= hit.start && start > line.0 && bounds::escape_end(&bytes[..start + skip]) {
+                start += skip;
+                break;
+            }
+        }
+        let mut dashes = 0;
+        while start < end && matches!(bytes[start], b'-' | b'.') {
+            dashes += usize::from(bytes[start] == b'-');
+            start += 1;
+        }
+        while end > start && matches!(bytes[end - 1], b'-' | b'.' | b' ') {
+            end -= 1;
+        }
+        if start >= end {
+            return None;
+        }
+        let quotes = quote_at(bytes, end, line.1).map(|(q, _)| q).filter(|q| {
+            let open = start - dashes;
+            let level = usize::from(q.level);
+            open > level && bytes[open - 1] == q.quote && bytes[open - 1 - level..open - 1].iter().all(|b| *b == b'\\')
+                || (level == 0 && open > 0 && bytes[open - 1] == q.quote)
+        });
+        Some(Key { start, end, dashes, quotes, line })
+    }
+
+    /// Whether only indentation, a list dash, `export` or a comment sign stands in front of a name.
+    fn leads_line(&self, key: Key) -> bool {
+        let open = key.start - key.dashes - key.quotes.map_or(0, |q| usize::from(q.level) + 1);
+        let before = self.bytes[key.line.0..open].trim_ascii();
+        let before = before.strip_prefix(b"- ").unwrap_or(before).trim_ascii();
+        before.is_empty() || matches!(before, b"-" | b"export" | b"set" | b"ENV" | b"ARG" | b"#" | b"?")
+    }
+
+    /// The value behind a separator.
+    pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
+        let bytes = self.bytes;
+        let line_end = key.line.1;
+        let leads = self.leads_line(key);
+        if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
+            return self.yaml_value(key, class, at);
+        }
+        if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
+            let (from, to) = match quote_at(bytes, at, line_end) {
+                Some((open, from)) => (from, close_of(bytes, from, line_end, open).unwrap_or(line_end)),
+                None => (at, header_end(bytes, at, line_end)),
+            };
+            return if class == Class::Secret(engine::COOKIE) {
+                self.cookies(from, to);
+            } else {
+                self.authorization(from, to);
+            };
+        }
+        for triple in [&b"\"\"\""[..], b"'''"] {
+            if bytes[at..line_end].starts_with(triple) {
+                return self.triple(key, class, at + 3, if triple[0] == b'"' { b"\"\"\"" } else { b"'''" });
+            }
+        }
+        if let Some((open, from)) = quote_at(bytes, at, line_end) {
+            if let Some(to) = close_of(bytes, from, line_end, open) {
+                return self.judged(class, from, to, None);
+            }
+            // Not closed on this line: a truncated line, or a bare value that begins with a quote.
+            let to = if leads { line_end } else { bare_end(bytes, from, line_end) };
+            return self.judged(class, from, to, None);
+        }
+        if bytes.get(at) == Some(&b'[') {
+            return self.array(class, at + 1, line_end);
+        }
+        if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
+            return self.phrase(class, at, line_end);
+        }
+        let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
+        let tight = sign == b'=' && at == key.end + 1 && leads;
+        let whole_line = leads
+            && (self.env.format == Format::Env
+                || (tight && loud)
+                || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
+        let to = if whole_line { line_value_end(bytes, at, line_end) } else { bare_end(bytes, at, line_end) };
+        if sign == b':' && !whole_line && self.env.format != Format::Json && is_prose(bytes, at, to, line_end) {
+            return;
+        }
+        // A bare number under a quoted key is JSON; its replacement needs the quotes of the key.
+        let quotes = match (key.quotes, self.env.format) {
+            (Some(q), _) if sign == b':' && q.quote == b'"' => Some(q),
+            (_, Format::Toml) => Some(Quotes { level: 0, quote: b'"' }),
+            _ => None,
+        };
+        let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
+        if bytes.get(at).is_some_and(|b| matches!(b, b'{' | b'&')) && sign == b':' {
+            return;
+        }
+        self.judged(class, at, end, quotes);
+    }
+
+    /// Masks a value if it is one.
+    pub(super) fn judged(&mut self, class: Class, start: usize, end: usize, quotes: Option<Quotes>) {
+        if start >= end {
+            return;
+        }
+        if let Some(rule) = judge(self.env.set, class, &self.bytes[start..end]) {
+            self.mask(start, end, rule, quotes);
+        }
+    }
+
+    /// Quoted items of a list on one line (or of a TOML list on several).
+    fn array(&mut self, class: Class, at: usize, line_end: usize) {
+        let bytes = self.bytes;
+        let end = if self.env.format == Format::Toml { bytes.len().min(at + 8_192) } else { line_end };
+        let mut at = at;
+        loop {
+            while at < end && (bytes[at].is_ascii_whitespace() || bytes[at] == b',') {
+                at += 1;
+            }
+            let Some((open, from)) = quote_at(bytes, at, end) else { break };
+            let Some(to) = close_of(bytes, from, end, open) else { break };
+            self.judged(class, from, to, None);
+            at = to + usize::from(open.level) + 1;
+        }
+        if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
+            let to = bytes[at..end].iter().position(|b| matches!(b, b']' | b'\n' | b'"')).map_or(end, |i| at + i);
+            // `[Bearer x]` of a Go header map, or `[a, b]` of a flow sequence.
+            for part in bytes[at..to].split(|b| matches!(b, b',' | b' ')) {
+                let from = part.as_ptr() as usize - bytes.as_ptr() as usize;
+                self.judged(class, from, from + part.len(), None);
+            }
+        } else if at >= end && end < bytes.len() && self.env.format == Format::Toml && self.more {
+            self.hold_line(at.min(bytes.len() - 1));
+        }
+    }
+
+    /// A value between triple quotes.
+    fn triple(&mut self, key: Key, class: Class, from: usize, delimiter: &'static [u8]) {
+        let Some(end) = self.follow(key.start, from, super::Region::Delimiter(delimiter)) else { return };
+        let text = &self.bytes[from..end];
+        let start = from + text.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        self.judged(class, start, end, None);
+        if !text.starts_with(b"-----BEGIN") && !text.trim_ascii().starts_with(b"-----BEGIN") {
+            self.resume = self.resume.max(end);
+        }
+    }
+
+    /// Words of a recovery phrase.
+    fn phrase(&mut self, class: Class, at: usize, line_end: usize) {
+        let mut end = at;
+        let mut words = 0;
+        while end < line_end && words < 30 {
+            let len = self.bytes[end..line_end].iter().take_while(|b| b.is_ascii_lowercase()).count();
+            if !(3..=8).contains(&len) {
+                break;
+            }
+            end += len;
+            words += 1;
+            if self.bytes.get(end) != Some(&b' ') {
+                break;
+            }
+            end += 1;
+        }
+        if words >= 11 {
+            while end > at && self.bytes[end - 1] == b' ' {
+                end -= 1;
+            }
+            self.mask(at, end, engine::MNEMONIC, None);
+        } else {
+            let to = bare_end(self.bytes, at, line_end);
+            if !is_prose(self.bytes, at, to, line_end) {
+                self.judged(class, at, to, None);
+            }
+        }
+    }
+
+    /// `<password>value</password>`
+    fn element(&mut self, key: Key) {
+        let from = key.end + 1;
+        let to = memchr::memchr(b'<', &self.bytes[from..key.line.1]).map_or(key.line.1, |i| from + i);
+        let class = self.classify(&self.bytes[key.start..key.end]);
+        self.judged(class, from, to, None);
+    }
+
+    /// Flags, name and value pairs, and the few words that need no separator.
+    fn without_separator(&mut self, key: Key, at: usize) {
+        let bytes = self.bytes;
+        let line_end = key.line.1;
+        if key.dashes > 0 {
+            return self.flag(key);
+        }
+        if self.is_pair_name(key) {
+            return self.pair(key);
+        }
+        let from = skip_blank(bytes, at, line_end);
+        let word = &bytes[key.start..key.end];
+        let is = |list: &[&str]| list.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
+        if from > at && is(&["requirepass", "masterauth", "chpasswd"])
+            || (from > at && is(&["password", "passwd"]) && argument::is_netrc(&bytes[key.line.0..key.start]))
+        {
+            let to = bare_end(bytes, from, line_end);
+            return self.judged(Class::Secret(engine::PASSWORD), from, to, None);
+        }
+        // SQL: PASSWORD 'x'
+        if from > at && is(&["password"]) && bytes.get(from) == Some(&b'\'') {
+            let open = Quotes { level: 0, quote: b'\'' };
+            if let Some(to) = close_of(bytes, from + 1, line_end, open) {
+                return self.judged(Class::Secret(engine::PASSWORD), from + 1, to, None);
+            }
+        }
+        if matches!(self.classify(word), Class::Secret(engine::MNEMONIC)) {
+            self.phrase_nearby(key.end, line_end);
+        }
+    }
+
+    /// `seed phrase for wallet x is w1 w2 ...`: a run of at least twelve words within reach.
+    fn phrase_nearby(&mut self, at: usize, line_end: usize) {
+        let bytes = self.bytes;
+        let reach = line_end.min(at + 96);
+        let mut from = at;
+        while from < reach {
+            let start_ok = from == 0 || !bytes[from - 1].is_ascii_alphanumeric();
+            if start_ok && bytes[from].is_ascii_lowercase() {
+                let run = bytes[from..line_end].iter().take_while(|b| b.is_ascii_lowercase() || **b == b' ').count();
+                let text = bytes[from..from + run].trim_ascii();
+                let words = text.split(|b| *b == b' ').filter(|w| (3..=8).contains(&w.len())).count();
+                if words >= 12 {
+                    self.mask(from, from + text.len(), engine::MNEMONIC, None);
+                }
+                return;
+            }
+            from += 1;
+        }
+    }
+}
+
+pub(super) fn skip_blank(bytes: &[u8], at: usize, end: usize) -> usize {
+    let end = end.min(bytes.len());
+    let at = at.min(end);
+    at + bytes[at..end].iter().take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// Where the value begins behind a separator, and the separator's main character.
+fn separator(bytes: &[u8], at: usize, end: usize) -> Option<(usize, u8)> {
+    let rest = &bytes[at.min(end)..end];
+    let (len, sign) = match rest {
+        [b':', b'=', ..] => (2, b'='),
+        [b'=', b'>', ..] | [b'=', b'=', ..] => (2, b'='),
+        [b'-', b'>', ..] => (2, b'='),
+        [b':', b':', ..] | [b':', b'/', b'/', ..] => return None,
+        [b'=', ..] => (1, b'='),
+        [b':', ..] => (1, b':'),
+        [b'%', b'3', b'D' | b'd', ..] => (3, b'='),
+        [b'%', b'3', b'A' | b'a', ..] => (3, b':'),
+        _ => return None,
+    };
+    Some((skip_blank(bytes, at + len, end), sign))
+}
+
+/// The end of a header's value: the end of the line or of the string around it.
+fn header_end(bytes: &[u8], at: usize, line_end: usize) -> usize {
+    let mut end = at;
+    while end < line_end {
+        match bytes[end] {
+            b'\r' | b'\'' | b'`' => break,
+            b'"' if bytes.get(end.wrapping_sub(1)) != Some(&b'=') => break,
+            b'\\' if matches!(bytes.get(end + 1), Some(b'r' | b'n' | b'"' | b'\\')) => break,
+            b']' | b'}' => break,
+            _ => end += 1,
+        }
+    }
+    end
+}
+
+/// The end of a JSON or TOML literal.
+fn number_end(bytes: &[u8], at: usize, end: usize) -> usize {
+    at + bytes[at..end]
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
+        .count()
+}

@@ -1,0 +1,183 @@
+//! The byte engine: finds secrets in any text, whatever its format.
+//!
+//! A few vectorised passes find candidates ([`literals`]); each candidate is then checked by code or by one anchored
+//! rule inside a bounded window. Cost does not grow with the number of rules.
+
+mod argument;
+mod auth;
+mod bounds;
+mod decode;
+mod keyvalue;
+pub(super) mod literals;
+mod pair;
+mod pem;
+mod region;
+mod rule;
+mod url;
+pub(super) mod value;
+pub(super) mod words;
+mod yaml_secret;
+mod yaml_value;
+
+pub(super) use region::Region;
+
+use super::Format;
+use super::rules::{Anchor, RuleSet};
+use super::span::{Quotes, Span};
+use super::token::Ids;
+use literals::Hit;
+
+/// How far a construct of several lines is followed before it is taken for endless.
+pub(super) const LOOKAHEAD: usize = 64 << 10;
+/// Layers of encoding that are decoded.
+const MAX_DEPTH: u8 = 3;
+
+/// What a scan needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct Env<'a> {
+    pub(super) set: &'a RuleSet,
+    pub(super) ids: &'a Ids,
+    pub(super) format: Format,
+}
+
+/// What a scan found beside spans.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The scan is only valid up to here: what follows needs bytes that are not there yet. The start of a line.
+    pub(super) hold: Option<usize>,
+    /// A secret that goes on behind the bytes, and from where the rest of it begins.
+    pub(super) open: Option<(usize, Region)>,
+}
+
+/// Buffers that scans reuse.
+#[derive(Default)]
+pub(super) struct Scratch {
+    lower: Vec<u8>,
+    hits: Vec<Hit>,
+}
+
+/// One pass over a piece of content that begins at the start of a line.
+pub(super) struct Scan<'a> {
+    env: Env<'a>,
+    bytes: &'a [u8],
+    /// Whether more bytes follow these.
+    more: bool,
+    depth: u8,
+    spans: &'a mut Vec<Span>,
+    outcome: Outcome,
+    /// Hits before this belong to something that is already masked.
+    resume: usize,
+    line: (usize, usize),
+    last_key: (usize, usize),
+}
+
+/// Finds all secrets in `bytes`.
+pub(super) fn scan(env: Env<'_>, bytes: &[u8], more: bool, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
+    run(env, bytes, more, 0, scratch, spans)
+}
+
+fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
+    scratch.lower.clear();
+    scratch.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
+    env.set.literals.hits(bytes, &scratch.lower, &mut scratch.hits);
+    let mut scan = Scan {
+        env,
+        bytes,
+        more,
+        depth,
+        spans,
+        outcome: Outcome::default(),
+        resume: 0,
+        line: (0, 0),
+        last_key: (usize::MAX, 0),
+    };
+    for hit in &scratch.hits {
+        if hit.start < scan.resume {
+            continue;
+        }
+        if hit.stem {
+            scan.at_stem(*hit);
+        } else {
+            scan.at_anchor(hit.start);
+        }
+        if scan.outcome.hold.is_some() {
+            break;
+        }
+    }
+    scan.decode_lane();
+    let outcome = scan.outcome;
+    if let Some(hold) = outcome.hold {
+        spans.retain(|s| s.start < hold);
+    }
+    outcome
+}
+
+impl Scan<'_> {
+    fn at_anchor(&mut self, at: usize) {
+        let set = self.env.set;
+        for (anchor, len) in set.literals.at(self.bytes, at) {
+            match anchor {
+                Anchor::Rule(rule) => self.rule(rule, at, len),
+                Anchor::Url => self.url(at),
+                Anchor::Dsn => self.dsn(at),
+                Anchor::Jwt => self.jwt(at),
+                Anchor::Pem => self.pem(at),
+                Anchor::SecretKind | Anchor::SecretData => self.yaml_secret(at, anchor == Anchor::SecretKind),
+                Anchor::Escape => self.escaped(at),
+            }
+        }
+    }
+
+    /// Notes bytes to replace, unless they are a replacement already.
+    fn mask(&mut self, start: usize, end: usize, rule: u16, quotes: Option<Quotes>) {
+        if start < end && self.env.set.is_on(rule) && !self.is_own(start, end) {
+            self.spans.push(Span { quotes, ..Span::new(start, end, rule) });
+        }
+    }
+
+    /// Whether the bytes are a replacement, or the head of one.
+    fn is_own(&self, start: usize, end: usize) -> bool {
+        let rest = &self.bytes[start..];
+        if !rest.starts_with(crate::redact::token::PREFIX) {
+            return false;
+        }
+        let run = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+        self.env.set.is_own(&self.bytes[start..end]) || (end <= start + run && self.env.set.is_own(&rest[..run]))
+    }
+
+    /// The line around a position. NUL ends a line too, as in `/proc/*/environ`.
+    fn line_of(&mut self, at: usize) -> (usize, usize) {
+        if at < self.line.0 || at >= self.line.1 {
+            let start = memchr::memrchr2(b'\n', 0, &self.bytes[..at]).map_or(0, |i| i + 1);
+            let end = memchr::memchr2(b'\n', 0, &self.bytes[at..]).map_or(self.bytes.len(), |i| at + i);
+            self.line = (start, end);
+        }
+        self.line
+    }
+
+    /// Asks for more bytes, from the line around `at` on.
+    fn hold_line(&mut self, at: usize) {
+        let start = self.line_of(at).0;
+        self.outcome.hold = Some(self.outcome.hold.map_or(start, |h| h.min(start)));
+    }
+
+    /// Follows a region of several lines that begins behind `from`. Gives its end, or nothing when more bytes are
+    /// needed first; `at` is where the construct began.
+    fn follow(&mut self, at: usize, from: usize, region: Region) -> Option<usize> {
+        let limit = self.bytes.len().min(from + LOOKAHEAD);
+        match region.end(&self.bytes[..limit], from, !self.more && limit == self.bytes.len()) {
+            Some(end) => Some(end),
+            None if limit == from + LOOKAHEAD => {
+                let end = memchr::memrchr(b'\n', &self.bytes[..limit]).map_or(limit, |i| i + 1).max(from);
+                self.outcome.open = Some((end, region));
+                // What lies behind is swallowed by the stream, so this scan ends here.
+                self.resume = usize::MAX;
+                Some(end)
+            }
+            None => {
+                self.hold_line(at);
+                None
+            }
+        }
+    }
+}

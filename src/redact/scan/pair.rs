@@ -1,0 +1,179 @@
+//! Pairs of name and value, in any order: `{"name":"DB_PASSWORD","value":"x"}`.
+
+use super::keyvalue::{Key, skip_blank};
+use super::region::indent;
+use super::value::{bare_end, close_of, judge, quote_at};
+use super::words::Class;
+use super::{LOOKAHEAD, Scan};
+
+const NAMES: [&str; 4] = ["name", "key", "field", "header"];
+const VALUES: [&str; 3] = ["value", "val", "default"];
+/// Lines that may stand between the name and the value.
+const MAX_LINES: usize = 12;
+
+impl Scan<'_> {
+    /// Whether the name around the hit is the value of `name:` or `key=`.
+    pub(super) fn is_pair_name(&self, key: Key) -> bool {
+        let bytes = self.bytes;
+        let mut at = key.start - key.quotes.map_or(0, |q| usize::from(q.level) + 1);
+        let back = |mut at: usize| {
+            while at > key.line.0 && matches!(bytes[at - 1], b' ' | b'\t') {
+                at -= 1;
+            }
+            at
+        };
+        at = back(at);
+        if at == key.line.0 || !matches!(bytes[at - 1], b':' | b'=') {
+            return false;
+        }
+        at = back(at - 1);
+        while at > key.line.0 && matches!(bytes[at - 1], b'"' | b'\'' | b'\\') {
+            at -= 1;
+        }
+        NAMES.iter().any(|n| at >= key.line.0 + n.len() && bytes[at - n.len()..at].eq_ignore_ascii_case(n.as_bytes()))
+    }
+
+    pub(super) fn pair(&mut self, key: Key) {
+        let class = self.classify(&self.bytes[key.start..key.end]);
+        if class == Class::Benign {
+            return;
+        }
+        let (from, to) = self.object_around(key);
+        if self.value_in(class, from, key.start) || self.value_in(class, key.end, to) || to < key.line.1 {
+            return;
+        }
+        self.value_below(key, class);
+    }
+
+    /// The braces around a pair on its line, or the line.
+    fn object_around(&self, key: Key) -> (usize, usize) {
+        let bytes = self.bytes;
+        let floor = key.line.0.max(key.start.saturating_sub(LOOKAHEAD));
+        let roof = key.line.1.min(key.end + LOOKAHEAD);
+        let mut depth = 0_i32;
+        let from = (floor..key.start)
+            .rev()
+            .find(|i| {
+                depth += i32::from(matches!(bytes[*i], b'}' | b'>')) - i32::from(matches!(bytes[*i], b'{' | b'<'));
+                depth < 0
+            })
+            .unwrap_or(floor);
+        depth = 0;
+        let to = (key.end..roof)
+            .find(|i| {
+                depth += i32::from(matches!(bytes[*i], b'{' | b'<')) - i32::from(matches!(bytes[*i], b'}' | b'>'));
+                depth < 0
+            })
+            .unwrap_or(roof);
+        (from, to)
+    }
+
+    /// Masks `value: x` between two offsets of one line; says whether there was one.
+    fn value_in(&mut self, class: Class, from: usize, to: usize) -> bool {
+        let bytes = self.bytes;
+        let mut at = from;
+        while at < to {
+            let Some(i) = bytes[at..to].iter().position(|b| matches!(b, b'v' | b'V' | b'd' | b'D')) else {
+                return false;
+            };
+            at += i;
+            let word = VALUES.iter().find(|w| {
+                bytes[at..to].get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w.as_bytes()))
+                    && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
+            });
+            let Some(word) = word else {
+                at += 1;
+                continue;
+            };
+            let mut sign = at + word.len();
+            let key_quote = quote_at(bytes, sign, to);
+            if let Some((_, after)) = key_quote {
+                sign = after;
+            }
+            sign = skip_blank(bytes, sign, to);
+            if sign >= to || !matches!(bytes[sign], b':' | b'=') {
+                at += word.len();
+                continue;
+            }
+            let start = skip_blank(bytes, sign + 1, to);
+            if let Some((open, start)) = quote_at(bytes, start, to)
+                && let Some(end) = close_of(bytes, start, to, open)
+            {
+                self.judged(class, start, end, None);
+            } else {
+                let end = bare_end(bytes, start, to);
+                self.judged(class, start, end, key_quote.map(|(q, _)| q));
+            }
+            return true;
+        }
+        false
+    }
+
+    /// The value on one of the next lines, at the depth of the name.
+    fn value_below(&mut self, key: Key, class: Class) {
+        let bytes = self.bytes;
+        let line = &bytes[key.line.0..key.line.1];
+        let columns = line.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-')).count();
+        let mut at = key.line.1 + 1;
+        for _ in 0..MAX_LINES {
+            let Some(rest) = bytes.get(at..) else { break };
+            let Some(len) = memchr::memchr(b'\n', rest).or((!self.more).then_some(rest.len())) else {
+                return self.hold_line(key.start);
+            };
+            let next = &rest[..len];
+            let text = next.trim_ascii();
+            if !text.is_empty() {
+                let depth = indent(next);
+                if depth < columns || text.starts_with(b"- ") || text.starts_with(b"}") {
+                    return;
+                }
+                let quoted = text.strip_prefix(b"\"").unwrap_or(text);
+                if depth == columns && VALUES.iter().any(|v| quoted.starts_with(v.as_bytes())) {
+                    let saved = self.line;
+                    let word_end = at + depth;
+                    let block = memchr::memchr(b':', next).is_some_and(|i| self.block_follows(at + i + 1, at + len));
+                    if block {
+                        let Some(end) =
+                            self.follow(key.start, (at + len + 1).min(bytes.len()), super::Region::Indent(columns))
+                        else {
+                            return;
+                        };
+                        let body = bytes[(at + len + 1).min(end)..end].trim_ascii();
+                        if !body.is_empty() && !body.starts_with(b"-----BEGIN ") {
+                            let start = body.as_ptr() as usize - bytes.as_ptr() as usize;
+                            self.judged(class, start, start + body.len(), None);
+                            self.resume = self.resume.max(start + body.len());
+                        }
+                        return;
+                    }
+                    if self.env.format == crate::redact::Format::Yaml && !text.starts_with(b"\"") {
+                        let sign = memchr::memchr(b':', next).map_or(len, |i| i + 1);
+                        let start = skip_blank(bytes, at + sign, at + len);
+                        let below = Key {
+                            start: word_end,
+                            end: at + sign.saturating_sub(1),
+                            dashes: 0,
+                            quotes: None,
+                            line: (at, at + len),
+                        };
+                        if judge(self.env.set, class, &bytes[start..at + len]).is_some() {
+                            self.yaml_value(below, class, start);
+                            // The name must still be there when the value is looked at again.
+                            if self.outcome.hold.is_some() {
+                                self.hold_line(key.start);
+                            }
+                        }
+                        return;
+                    }
+                    self.value_in(class, word_end, at + len);
+                    self.line = saved;
+                    return;
+                }
+            }
+            at += len + 1;
+        }
+        if at >= bytes.len() && self.more {
+            self.hold_line(key.start);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Passwords in the userinfo of URLs and DSNs.
+
+use super::Scan;
+use super::value;
+use crate::redact::rules::engine;
+
+/// Longest part of a URL that is searched for its `@`.
+const MAX_URL: usize = 2 << 10;
+
+fn ends_url(b: u8) -> bool {
+    b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\' | 0)
+}
+
+impl Scan<'_> {
+    /// At `://`.
+    pub(super) fn url(&mut self, at: usize) {
+        let bytes = self.bytes;
+        if at == 0 || !bytes[at - 1].is_ascii_alphanumeric() {
+            return;
+        }
+        let start = at + 3;
+        let rest = &bytes[start..bytes.len().min(start + MAX_URL)];
+        let word = &rest[..rest.iter().position(|b| ends_url(*b)).unwrap_or(rest.len())];
+        // `${PASSWORD}` and `{{ .x }}` hold characters that would otherwise end the authority.
+        let authority = &word[..word.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(word.len())];
+        if let Some(sign) = memchr::memrchr(b'@', authority) {
+            self.userinfo(start, start + sign);
+            return;
+        }
+        // No `@` in the authority: either no userinfo, or a password that holds `/`, `?` or `#` unescaped. Then what
+        // looks like a port is not a number.
+        if let Some(colon) = memchr::memchr(b':', authority)
+            && authority[0] != b'['
+            && !authority[colon + 1..].iter().all(u8::is_ascii_digit)
+            && let Some(sign) = memchr::memrchr(b'@', word)
+        {
+            self.userinfo(start, start + sign);
+        }
+    }
+
+    fn userinfo(&mut self, start: usize, sign: usize) {
+        let info = &self.bytes[start..sign];
+        if let Some(colon) = memchr::memchr(b':', info) {
+            let password = &info[colon + 1..];
+            if !value::is_reference(password) && !value::is_masked(password) {
+                self.mask(start + colon + 1, sign, engine::URL, None);
+            }
+        } else if value::looks_random(info, 16) {
+            // A token in the place of the user, as Sentry and GitHub have it.
+            self.mask(start, sign, engine::URL, None);
+        }
+    }
+
+    /// At `@tcp(` or `@unix(`: `user:password@tcp(host:port)/db`.
+    pub(super) fn dsn(&mut self, at: usize) {
+        let (line_start, _) = self.line_of(at);
+        let from = at.saturating_sub(512).max(line_start);
+        let ends = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | b'=' | b'<');
+        let word = self.bytes[from..at].iter().rposition(ends).map_or(from, |i| from + i + 1);
+        let word = if self.bytes[word..at].starts_with(b"mysql://") { word + 8 } else { word };
+        if let Some(colon) = memchr::memchr(b':', &self.bytes[word..at]) {
+            let password = &self.bytes[word + colon + 1..at];
+            if !value::is_reference(password) && !value::is_masked(password) {
+                self.mask(word + colon + 1, at, engine::URL, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Finds where a value ends, and tells values from references, placeholders and prose.
+
+use super::words::Class;
+use crate::redact::rules::{RuleSet, engine};
+use crate::redact::span::Quotes;
+use crate::redact::token;
+
+/// A quote with the backslashes in front of it, if there is one at `at`; and where it ends.
+pub(super) fn quote_at(bytes: &[u8], at: usize, end: usize) -> Option<(Quotes, usize)> {
+    let rest = &bytes[at.min(end)..end];
+    let level = rest.iter().take_while(|b| **b == b'\\').count();
+    let quote = *rest.get(level)?;
+    (matches!(quote, b'"' | b'\'' | b'`') && level <= 15)
+        .then(|| (Quotes { level: u8::try_from(level).unwrap_or(15), quote }, at + level + 1))
+}
+
+/// The end of the text behind an opening quote: the offset of the closing quote's first byte. None when it is not
+/// closed before `end`. A quote of a lower level closes the string around, and so this one too.
+pub(super) fn close_of(bytes: &[u8], from: usize, end: usize, open: Quotes) -> Option<usize> {
+    let level = usize::from(open.level);
+    let mut at = from;
+    while let Some(i) = memchr::memchr3(b'"', open.quote, b'\n', &bytes[at..end]) {
+        let found = at + i;
+        let slashes = bytes[from..found].iter().rev().take_while(|b| **b == b'\\').count();
+        let b = bytes[found];
+        if b == open.quote {
+            let doubled = level == 0 && b == b'\'' && bytes.get(found + 1) == Some(&b'\'') && found + 1 < end;
+            if doubled {
+                at = found + 2;
+                continue;
+            }
+            // Nested levels have 0, 1, 3, 7 backslashes; an escaped backslash in the value adds pairs of the level.
+            let modulus = 2 * (level + 1);
+            if slashes % modulus == level || slashes < level {
+                return Some(found - level.min(slashes));
+            }
+        } else if b == b'"' && level > 0 && slashes < level {
+            return Some(found - slashes);
+        }
+        at = found + 1;
+    }
+    None
+}
+
+/// The end of a bare value in running text.
+pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
+    let mut at = from;
+    while at < end {
+        match bytes[at] {
+            b' ' | b'\t' | b'\r' | b'\n' | 0 | b'"' | b'\'' | b'`' | b'<' | b'|' => break,
+            // A backslash in front of a quote or a letter is an escape of the string around.
+            b'\\'
+                if bytes[at..end]
+                    .iter()
+                    .find(|b| **b != b'\\')
+                    .is_none_or(|b| matches!(b, b'"' | b'\'' | b'n' | b'r' | b't' | b'u')) =>
+            {
+                break;
+            }
+            b',' | b';' | b'&' | b')' | b']' | b'}' if separates(bytes, at, end) => break,
+            _ => at += 1,
+        }
+    }
+    while at > from && matches!(bytes[at - 1], b',' | b';') {
+        at -= 1;
+    }
+    at
+}
+
+/// Whether a delimiter is one: behind it nothing, white space, another delimiter, or `name=` or `name:` follows.
+fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
+    let rest = &bytes[at + 1..end];
+    let Some(next) = rest.first() else { return true };
+    if next.is_ascii_whitespace()
+        || matches!(next, b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'\\' | b'<')
+    {
+        return true;
+    }
+    if bytes[at] == b'&' && rest.starts_with(b"amp;") {
+        return true;
+    }
+    let name = rest
+        .iter()
+        .take(64)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
+        .count();
+    name > 0 && matches!(rest.get(name), Some(b'=' | b':'))
+}
+
+/// The end of a value that goes on to the end of the line, unless further `name=value` pairs follow on the line.
+pub(super) fn line_value_end(bytes: &[u8], from: usize, end: usize) -> usize {
+    let mut stop = end;
+    let mut at = from;
+    while let Some(i) = memchr::memchr(b' ', &bytes[at..end]) {
+        let space = at + i;
+        let rest = &bytes[space + 1..end];
+        let name =
+            rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+        if name > 0 && rest.get(name) == Some(&b'=') && !rest[..name].ends_with(b".") {
+            stop = space;
+            break;
+        }
+        at = space + 1;
+    }
+    while stop > from && matches!(bytes[stop - 1], b' ' | b'\t' | b'\r') {
+        stop -= 1;
+    }
+    stop
+}
+
+/// `${X}`, `$(X)`, `{{ x }}`, `%X%`, `$X`, `vault:...`: not a value but where to find it.
+pub(in crate::redact) fn is_reference(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let wrapped = |open: &[u8], close: &[u8]| {
+        value.len() > open.len() + close.len()
+            && value.starts_with(open)
+            && value.ends_with(close)
+            && memchr::memmem::find(&value[open.len()..], close) == Some(value.len() - open.len() - close.len())
+    };
+    let name = |v: &[u8]| v.len() > 1 && v.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
+    wrapped(b"${", b"}")
+        || wrapped(b"$(", b")")
+        || wrapped(b"{{", b"}}")
+        || (wrapped(b"%", b"%") && name(&value[1..value.len() - 1]))
+        || value.strip_prefix(b"$").is_some_and(name)
+        || [&b"vault:"[..], b"ref+", b"file:", b"env:", b"arn:", b"awssm://", b"secret://", b"op://"]
+            .iter()
+            .any(|p| value.starts_with(p))
+}
+
+/// `***`, `xxxxx`, `<redacted>` and the like.
+pub(in crate::redact) fn is_masked(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let same = |b: u8| value.len() >= 3 && value.iter().all(|v| *v == b);
+    same(b'*')
+        || same(b'x')
+        || same(b'X')
+        || same(b'.')
+        || same(b'#')
+        || [
+            &b"REDACTED"[..],
+            b"[REDACTED]",
+            b"<redacted>",
+            b"[redacted]",
+            b"--- REDACTED ---",
+            b"DATA+OMITTED",
+            b"(sensitive value)",
+            b"<sensitive>",
+            b"<set>",
+            b"<unset>",
+            b"<hidden>",
+            b"[MASKED]",
+        ]
+        .contains(&value)
+        || (value.len() > 2
+            && value[0] == b'<'
+            && value[value.len() - 1] == b'>'
+            && value[1..value.len() - 1]
+                .iter()
+                .all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_' | b' ' | b'.')))
+}
+
+fn is_empty_word(value: &[u8]) -> bool {
+    const WORDS: [&str; 22] = [
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "enabled",
+        "disabled",
+        "<nil>",
+        "~",
+        "{}",
+        "[]",
+        "unknown",
+        "required",
+        "optional",
+        "default",
+        "n/a",
+        "empty",
+    ];
+    WORDS.iter().any(|w| value.eq_ignore_ascii_case(w.as_bytes()))
+}
+
+/// Nothing that could be a secret under any key.
+pub(in crate::redact) fn is_placeholder(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    value.is_empty() || is_empty_word(value) || is_masked(value) || is_reference(value)
+}
+
+/// An absolute path, which names a file that holds the secret.
+fn is_path(value: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'@');
+    let rooted =
+        value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"~/") || value.starts_with(b"../");
+    let loud = value.iter().filter(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count();
+    rooted && value.iter().all(plain) && value[1..].contains(&b'/') && loud * 3 < value.len()
+}
+
+fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value
+            .iter()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// Whether a text looks like random characters: long enough, and letters mixed with digits or cases.
+pub(in crate::redact) fn looks_random(value: &[u8], min: usize) -> bool {
+    let any = |f: fn(&u8) -> bool| value.iter().any(f);
+    value.len() >= min
+        && !value.contains(&b' ')
+        && any(u8::is_ascii_alphabetic)
+        && (any(u8::is_ascii_digit)
+            || (value.len() >= 20 && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase)))
+        && !is_uuid(value)
+}
+
+/// 32 bytes of hex, with or without `0x`.
+pub(in crate::redact) fn is_hex32(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"0x").or_else(|| value.strip_prefix(b"0X")).unwrap_or(value);
+    digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+fn is_name(value: &[u8]) -> bool {
+    let label = |l: &[u8]| {
+        !l.is_empty() && l.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+    };
+    let mut parts = value.split(|b| *b == b'/');
+    matches!((parts.next(), parts.next(), parts.next()), (Some(a), Some(b), None) if label(a) && label(b))
+}
+
+/// Whether a value under a key of this class is to be masked. Gives the rule.
+pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Option<u16> {
+    let value = value.trim_ascii();
+    if is_placeholder(value) || set.is_own(value) {
+        return None;
+    }
+    if value.starts_with(b"UkVEQUNURUQt") && token::base64_bytes(value).is_some_and(|v| set.is_own(v.trim_ascii())) {
+        return None;
+    }
+    if value.starts_with(b"-----BEGIN ") || value.starts_with(b"ssh-") || value.starts_with(b"ecdsa-sha2-") {
+        return None;
+    }
+    let digits = value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+    match class {
+        Class::Benign => None,
+        Class::Hex(rule) => is_hex32(value).then_some(rule),
+        Class::Weak(rule) => {
+            let url = memchr::memmem::find(value, b"://").is_some();
+            let timed = value.ends_with(b"Z") && value.contains(&b':');
+            let min = if rule == engine::PASSWORD { 6 } else { 8 };
+            (!digits
+                && !url
+                && !timed
+                && !is_path(value)
+                && !is_name(value)
+                && !value.starts_with(b"0xc0")
+                && looks_random(value, min))
+            .then_some(rule)
+        }
+        Class::Secret(engine::PASSWORD) => Some(engine::PASSWORD),
+        Class::Secret(rule) => {
+            let public = (digits && value.len() <= 19)
+                || is_path(value)
+                || value.starts_with(b"{")
+                || value.starts_with(b"map[");
+            let name = rule == engine::SECRET && is_name(value);
+            (!public && !name).then_some(rule)
+        }
+    }
+}
+
+/// Prose behind a colon: a plain word that is followed by another one.
+pub(super) fn is_prose(bytes: &[u8], from: usize, to: usize, line_end: usize) -> bool {
+    let word = &bytes[from..to];
+    let plain = word.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'\'' | b'.' | b','));
+    let next = bytes[to..line_end].iter().find(|b| **b != b',' && **b != b';');
+    let capitals = word.iter().skip(1).any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
+    plain
+        && !capitals
+        && next == Some(&b' ')
+        && bytes[to..line_end].iter().find(|b| !matches!(b, b' ' | b',' | b';')).is_some_and(u8::is_ascii_alphabetic)
+}

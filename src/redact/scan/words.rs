@@ -1,0 +1,722 @@
+//! Decides by its words whether the name of a setting says that the value is secret.
+
+use crate::redact::rules::engine;
+
+/// What a name says about its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redact) enum Class {
+    /// Nothing secret.
+    Benign,
+    /// Secret, whatever the value looks like.
+    Secret(u16),
+    /// Secret if the value looks random.
+    Weak(u16),
+    /// Secret if the value is 32 bytes of hex: a wallet key.
+    Hex(u16),
+}
+
+/// Longest name that is looked at.
+const MAX_KEY: usize = 160;
+const MAX_WORDS: usize = 24;
+
+const PASSWORD: &[&str] = &[
+    "password",
+    "passwords",
+    "passwd",
+    "passphrase",
+    "passphrases",
+    "pwd",
+    "pass",
+    "requirepass",
+    "masterauth",
+    "bindpw",
+    "passcode",
+];
+const TOKEN: &[&str] = &[
+    "token",
+    "tokens",
+    "authtoken",
+    "accesstoken",
+    "refreshtoken",
+    "idtoken",
+    "bearer",
+    "jwt",
+    "sessiontoken",
+    "apitoken",
+];
+const SECRET: &[&str] = &["secret", "secrets", "psk", "clientsecret"];
+const CREDENTIAL: &[&str] = &["credential", "credentials", "cred", "creds", "authorization"];
+const MNEMONIC: &[&str] = &["mnemonic", "mnemonics"];
+const WEAK: &[(&str, u16)] = &[
+    ("auth", engine::CREDENTIAL),
+    ("session", engine::SESSION),
+    ("sessionid", engine::SESSION),
+    ("sid", engine::SESSION),
+    ("signature", engine::SIGNATURE),
+    ("sig", engine::SIGNATURE),
+    ("otp", engine::PASSWORD),
+    ("totp", engine::PASSWORD),
+    ("seed", engine::MNEMONIC),
+    ("csrf", engine::TOKEN),
+    ("webhook", engine::SECRET),
+    ("dsn", engine::CREDENTIAL),
+];
+/// Words that make `key` behind them secret.
+const KEY_OF: &[&str] = &[
+    "private",
+    "priv",
+    "access",
+    "api",
+    "secret",
+    "account",
+    "signing",
+    "encryption",
+    "master",
+    "license",
+    "app",
+    "auth",
+    "shared",
+    "storage",
+    "session",
+    "wallet",
+    "unseal",
+    "recovery",
+    "webhook",
+    "deploy",
+    "functions",
+    "certificate",
+];
+/// Words that, at the end of a name, say that the value is about a secret and not one.
+const NEGATIVE_LAST: &[&str] = &[
+    "name",
+    "names",
+    "ref",
+    "refs",
+    "file",
+    "files",
+    "filename",
+    "path",
+    "paths",
+    "dir",
+    "directory",
+    "id",
+    "ids",
+    "policy",
+    "policies",
+    "type",
+    "types",
+    "version",
+    "versions",
+    "count",
+    "counts",
+    "counter",
+    "used",
+    "ttl",
+    "age",
+    "expiry",
+    "expires",
+    "expire",
+    "expiration",
+    "expired",
+    "length",
+    "len",
+    "min",
+    "max",
+    "limit",
+    "limits",
+    "url",
+    "urls",
+    "uri",
+    "enabled",
+    "enable",
+    "disabled",
+    "required",
+    "require",
+    "mount",
+    "mounts",
+    "provider",
+    "providers",
+    "store",
+    "class",
+    "space",
+    "algorithm",
+    "algorithms",
+    "alg",
+    "usage",
+    "usages",
+    "format",
+    "prefix",
+    "suffix",
+    "hint",
+    "selector",
+    "namespace",
+    "namespaces",
+    "status",
+    "state",
+    "host",
+    "hosts",
+    "hostname",
+    "port",
+    "user",
+    "username",
+    "method",
+    "methods",
+    "mode",
+    "modes",
+    "kind",
+    "endpoint",
+    "endpoints",
+    "issuer",
+    "issuers",
+    "audience",
+    "audiences",
+    "time",
+    "timeout",
+    "duration",
+    "seconds",
+    "secs",
+    "sec",
+    "ms",
+    "at",
+    "on",
+    "size",
+    "bytes",
+    "total",
+    "rotation",
+    "source",
+    "sources",
+    "scheme",
+    "index",
+    "number",
+    "num",
+    "fingerprint",
+    "annotations",
+    "labels",
+    "label",
+    "manager",
+    "controller",
+    "request",
+    "requests",
+    "response",
+    "responses",
+    "error",
+    "errors",
+    "failed",
+    "failure",
+    "failures",
+    "review",
+    "reviews",
+    "resource",
+    "resources",
+    "volume",
+    "volumes",
+    "projection",
+    "spec",
+    "arn",
+    "region",
+    "address",
+    "addr",
+    "server",
+    "service",
+    "changed",
+    "change",
+    "sharing",
+    "rate",
+    "created",
+    "updated",
+    "lifetime",
+    "validity",
+    "interval",
+    "scope",
+    "scopes",
+    "role",
+    "roles",
+    "group",
+    "groups",
+    "engine",
+    "driver",
+    "plugin",
+    "plugins",
+    "strategy",
+    "attempts",
+    "retries",
+    "reset",
+    "location",
+    "vault",
+    "account",
+    "accounts",
+    "informer",
+    "cache",
+    "bucket",
+    "date",
+    "valid",
+    "invalid",
+    "ok",
+    "success",
+    "found",
+    "exists",
+    "present",
+    "missing",
+    "list",
+    "lister",
+    "handler",
+    "api",
+    "client",
+    "loader",
+    "module",
+    "authenticator",
+    "authorizer",
+    "publisher",
+    "cleaner",
+    "signer",
+    "title",
+    "description",
+    "comment",
+    "check",
+    "checks",
+    "validation",
+    "support",
+    "supported",
+    "allowed",
+    "ready",
+    "level",
+    "start",
+    "end",
+    "chars",
+    "ns",
+    "generation",
+    "owner",
+    "domain",
+    "mapping",
+];
+/// Words that, at the beginning, say the same for anything but passwords.
+const NEGATIVE_FIRST: &[&str] = &[
+    "public",
+    "pub",
+    "primary",
+    "foreign",
+    "sort",
+    "partition",
+    "cache",
+    "routing",
+    "idempotency",
+    "object",
+    "map",
+    "row",
+    "max",
+    "min",
+    "num",
+    "number",
+    "total",
+    "count",
+    "has",
+    "is",
+    "use",
+    "uses",
+    "enable",
+    "disable",
+    "next",
+    "continue",
+    "existing",
+    "missing",
+    "page",
+    "prompt",
+    "completion",
+    "input",
+    "output",
+    "cached",
+    "rotate",
+    "generate",
+    "show",
+    "hide",
+    "allow",
+    "skip",
+    "no",
+    "volume",
+    "tokens",
+];
+/// Names that are known to be harmless, without separators.
+const HARMLESS: &[&str] = &[
+    "imagepullsecret",
+    "imagepullsecrets",
+    "credentialssecret",
+    "tlssecret",
+    "existingsecret",
+    "serviceaccounttoken",
+    "automountserviceaccounttoken",
+    "secretsharing",
+    "authtype",
+    "pullsecret",
+    "pullsecrets",
+    "bypass",
+    "compass",
+    "publickey",
+    "keytoken",
+    "eos_token",
+    "eostoken",
+    "bostoken",
+    "padtoken",
+    "unktoken",
+    "septoken",
+    "nopass",
+    "secretstore",
+    "tokenauth",
+    "mountsecret",
+    "nodebootstraptoken",
+    "passthrough",
+    "secrets_manager",
+    "insecurepass",
+    "bootstraptokenauth",
+    "serviceaccount",
+    "csrftokenname",
+];
+/// Names that are secret although their last word is harmless, without separators; compared with the end of the name.
+const ALWAYS: &[(&str, u16)] = &[
+    ("accesskeyid", engine::API_KEY),
+    ("sessionid", engine::SESSION),
+    ("phpsessid", engine::SESSION),
+    ("jsessionid", engine::SESSION),
+    ("clientkeydata", engine::PRIVATE_KEY),
+    ("passwordhash", engine::PASSWORD),
+    ("requirepass", engine::PASSWORD),
+    ("secretid", engine::SECRET),
+    ("dbpass", engine::PASSWORD),
+    ("recoveryphrase", engine::MNEMONIC),
+    ("seedphrase", engine::MNEMONIC),
+    ("seedwords", engine::MNEMONIC),
+    ("xapikey", engine::API_KEY),
+    ("xvaulttoken", engine::TOKEN),
+    ("credentialid", engine::CREDENTIAL),
+    ("keysecret", engine::SECRET),
+];
+/// Ends of words that are written together: `dbpassword`, `accesstoken`.
+const GLUED: &[(&str, u16)] = &[
+    ("password", engine::PASSWORD),
+    ("passwd", engine::PASSWORD),
+    ("passphrase", engine::PASSWORD),
+    ("apikey", engine::API_KEY),
+    ("accesskey", engine::API_KEY),
+    ("secretkey", engine::API_KEY),
+    ("privatekey", engine::PRIVATE_KEY),
+    ("privkey", engine::PRIVATE_KEY),
+    ("signingkey", engine::API_KEY),
+    ("encryptionkey", engine::API_KEY),
+    ("accountkey", engine::API_KEY),
+    ("masterkey", engine::API_KEY),
+    ("sharedkey", engine::API_KEY),
+    ("authtoken", engine::TOKEN),
+    ("accesstoken", engine::TOKEN),
+    ("refreshtoken", engine::TOKEN),
+    ("idtoken", engine::TOKEN),
+    ("identitytoken", engine::TOKEN),
+    ("registrytoken", engine::TOKEN),
+    ("clientsecret", engine::SECRET),
+    ("appsecret", engine::SECRET),
+    ("credentials", engine::CREDENTIAL),
+];
+/// Words at the end that say how a value is written, not what it is.
+const NEUTRAL_LAST: &[&str] = &[
+    "value",
+    "val",
+    "data",
+    "hex",
+    "pem",
+    "base",
+    "b64",
+    "plain",
+    "plaintext",
+    "text",
+    "string",
+    "str",
+    "env",
+    "raw",
+    "current",
+    "new",
+    "old",
+    "prod",
+    "dev",
+    "staging",
+    "test",
+];
+
+/// Classifies a name as it stands in the content.
+pub(in crate::redact) fn classify(key: &[u8]) -> Class {
+    let mut lower = [0_u8; MAX_KEY];
+    let key = &key[key.len().saturating_sub(MAX_KEY)..];
+    let mut bounds = [(0_usize, 0_usize); MAX_WORDS];
+    let count = split(key, &mut lower, &mut bounds);
+    let lower = &lower[..key.len()];
+    let mut words: Vec<&str> =
+        bounds[..count].iter().filter_map(|(s, e)| std::str::from_utf8(&lower[*s..*e]).ok()).collect();
+    while words.len() > 1 && words.last().is_some_and(|w| w.bytes().all(|b| b.is_ascii_digit())) {
+        words.pop();
+    }
+    let Some(mut last) = words.last().copied() else { return Class::Benign };
+    let glued: String = words.concat();
+    if HARMLESS.iter().any(|h| glued == *h || (h.len() > 9 && glued.ends_with(h))) {
+        return Class::Benign;
+    }
+    if let Some((_, rule)) = ALWAYS.iter().find(|(end, _)| glued.ends_with(end)) {
+        return Class::Secret(*rule);
+    }
+    if words.len() == 1 && last == "authorization" {
+        return Class::Secret(engine::AUTHORIZATION);
+    }
+    if is_cookie(last) {
+        return Class::Secret(engine::COOKIE);
+    }
+    if NEGATIVE_LAST.contains(&last) {
+        return if matches!(last, "signer") { wallet(&words) } else { Class::Benign };
+    }
+    while words.len() > 1 && NEUTRAL_LAST.contains(&last) {
+        words.pop();
+        last = words.last().copied().unwrap_or_default();
+    }
+    if NEGATIVE_LAST.contains(&last) {
+        return Class::Benign;
+    }
+    let any = |list: &[&str]| words.iter().any(|w| list.contains(w));
+    let quiet = words.len() > 1 && words.first().is_some_and(|w| NEGATIVE_FIRST.contains(w));
+    if any(PASSWORD) {
+        let asks = words.first().is_some_and(|w| {
+            matches!(
+                *w,
+                "has"
+                    | "is"
+                    | "use"
+                    | "enable"
+                    | "disable"
+                    | "reset"
+                    | "min"
+                    | "max"
+                    | "num"
+                    | "no"
+                    | "allow"
+                    | "require"
+                    | "show"
+                    | "skip"
+            )
+        });
+        // "pass" alone is also a verb and a test result.
+        let weak = asks || (!PASSWORD.contains(&last)) && !any(&["password", "passwd", "passphrase", "pwd"]);
+        return if weak || (words == ["pass"] && key.len() == 4) {
+            Class::Weak(engine::PASSWORD)
+        } else {
+            Class::Secret(engine::PASSWORD)
+        };
+    }
+    if let Some((_, rule)) = GLUED.iter().find(|(end, _)| words.iter().any(|w| w.ends_with(end)) && last.ends_with(end))
+    {
+        return if quiet && *rule != engine::PASSWORD { Class::Benign } else { Class::Secret(*rule) };
+    }
+    if any(MNEMONIC) {
+        return Class::Secret(engine::MNEMONIC);
+    }
+    if quiet {
+        return Class::Benign;
+    }
+    if last == "key" && words.len() > 1 && KEY_OF.contains(&words[words.len() - 2]) {
+        let of = words[words.len() - 2];
+        let rule = if matches!(of, "private" | "priv" | "wallet") { engine::PRIVATE_KEY } else { engine::API_KEY };
+        let rule = if of == "secret" { engine::SECRET } else { rule };
+        // `shared_key`, `session_key`, `auth_key`... also name ids; the value has to look like a key.
+        let weak = matches!(
+            of,
+            "session" | "certificate" | "app" | "storage" | "account" | "master" | "signing" | "encryption"
+        );
+        return if weak { Class::Weak(rule) } else { Class::Secret(rule) };
+    }
+    for (list, rule) in [(SECRET, engine::SECRET), (TOKEN, engine::TOKEN), (CREDENTIAL, engine::CREDENTIAL)] {
+        if list.contains(&last) {
+            return Class::Secret(rule);
+        }
+        if any(list) {
+            return Class::Weak(rule);
+        }
+    }
+    if let Some((_, rule)) = WEAK.iter().find(|(w, _)| *w == last) {
+        return Class::Weak(*rule);
+    }
+    wallet(&words)
+}
+
+fn is_cookie(last: &str) -> bool {
+    matches!(last, "cookie" | "cookies")
+}
+
+fn wallet(words: &[&str]) -> Class {
+    if words.iter().any(|w| matches!(*w, "signer" | "deployer" | "wallet" | "priv" | "private")) {
+        Class::Hex(engine::PRIVATE_KEY)
+    } else {
+        Class::Benign
+    }
+}
+
+/// Splits at separators, camel humps and digits; writes the lower-case name and the bounds of its words.
+fn split(key: &[u8], lower: &mut [u8; MAX_KEY], bounds: &mut [(usize, usize); MAX_WORDS]) -> usize {
+    let kind = |b: u8| match b {
+        b'a'..=b'z' => 1,
+        b'A'..=b'Z' => 2,
+        b'0'..=b'9' => 3,
+        _ => 0,
+    };
+    let mut count = 0;
+    let mut start = 0;
+    for i in 0..=key.len() {
+        let here = key.get(i).map_or(0, |b| kind(*b));
+        if let Some(b) = key.get(i) {
+            lower[i] = b.to_ascii_lowercase();
+        }
+        let before = if i == 0 { 0 } else { kind(key[i - 1]) };
+        let next = key.get(i + 1).map_or(0, |b| kind(*b));
+        // `dbPassword`, `APIKey` and `token2` end a word in front of the hump, the last capital and the digit.
+        let cut = here == 0
+            || (before == 1 && here == 2)
+            || (before == 2 && here == 2 && next == 1 && i > start)
+            || (here == 3) != (before == 3);
+        if cut && i > start && before != 0 {
+            if count == MAX_WORDS {
+                bounds.rotate_left(1);
+                count -= 1;
+            }
+            bounds[count] = (start, i);
+            count += 1;
+            start = i;
+        }
+        if here == 0 {
+            start = i + 1;
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_say_secret() {
+        for key in [
+            "password",
+            "DB_PASSWORD",
+            "dbPassword",
+            "spring.datasource.password",
+            "PGPASSWORD",
+            "rootpw.passwd",
+            "api_key",
+            "apiKey",
+            "API-KEY",
+            "X-Api-Key",
+            "client_secret",
+            "clientSecret",
+            "AWS_SECRET_ACCESS_KEY",
+            "aws_access_key_id",
+            "GITHUB_TOKEN",
+            "token",
+            "accessToken",
+            "refresh_token",
+            "private_key",
+            "PRIVATE_KEY",
+            "KMS_CONNECTOR_PRIVATE_KEY",
+            "privkey",
+            "client-key-data",
+            "mnemonic",
+            "WALLET_MNEMONIC",
+            "authorization",
+            "Set-Cookie",
+            "POSTGRES_PASSWORD_PROD",
+            "_pass",
+            "redis_pass",
+            "POSTGRES_PASSWORD_1",
+            "X-Vault-Token",
+            "secret",
+            "identitytoken",
+            "password_hash",
+            "SECRET_KEY",
+            "root_password",
+        ] {
+            assert!(matches!(classify(key.as_bytes()), Class::Secret(_)), "{key}: {:?}", classify(key.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn names_that_do_not() {
+        for key in [
+            "root_key_id",
+            "root_key_spec",
+            "key_id",
+            "keyspace",
+            "monkey",
+            "primary_key",
+            "foreign_key",
+            "partitionKey",
+            "objectKey",
+            "cacheKey",
+            "idempotency-key",
+            "keyboard",
+            "turkey",
+            "tokens_used",
+            "max_tokens",
+            "total_tokens",
+            "tokenizer",
+            "nextPageToken",
+            "token_type",
+            "tokenExpirationSeconds",
+            "password_policy",
+            "passwordMinLength",
+            "password_file",
+            "passwordChanged",
+            "secretName",
+            "secretRef",
+            "secretKeyRef",
+            "imagePullSecrets",
+            "existingSecret",
+            "credentialsSecret",
+            "author",
+            "authority",
+            "authMode",
+            "authentication",
+            "accessModes",
+            "access_log",
+            "token-file",
+            "tls-private-key-file",
+            "web_identity_token_port",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_ROLE_ARN",
+            "KMS_KEY_ID",
+            "KMS_SIGNER_ADDRESS_3",
+            "fhe_key_ids",
+            "preprocessing_key_ids",
+            "public_key_hex",
+            "verification_address",
+            "attest_private_vault_root_key_id",
+            "secret_sharing",
+            "serviceAccountToken",
+            "public_key",
+            "kmsGenKeys",
+            "eifSignKey",
+            "keyGenArgs",
+            "sort_key",
+            "routing_key",
+            "KMS_CONNECTOR__TX_SENDER_AWS_KMS_KEY_ID",
+            "key",
+            "keys",
+            "automountServiceAccountToken",
+            "kms_fhe_key_cache_size",
+            "compass",
+            "secret_store",
+            "auth_type",
+            "session_timeout",
+        ] {
+            assert_eq!(classify(key.as_bytes()), Class::Benign, "{key}");
+        }
+    }
+
+    #[test]
+    fn names_that_need_the_value_too() {
+        assert!(matches!(classify(b"attest_private_vault_root_key"), Class::Hex(_)));
+        assert!(matches!(classify(b"DEPLOYER"), Class::Hex(_)));
+        assert!(matches!(classify(b"auth"), Class::Weak(_)));
+        assert!(matches!(classify(b"token_bucket_refill"), Class::Weak(_)));
+    }
+}

@@ -1,0 +1,105 @@
+//! `kind: Secret` in YAML: the values of `data` and `stringData`, which may stand before or behind the kind.
+
+use super::region::indent;
+use super::{LOOKAHEAD, Scan};
+use crate::redact::rules::engine;
+use crate::redact::token::base64_bytes;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Secret,
+    Other,
+}
+
+impl Scan<'_> {
+    /// At `kind: Secret`, or at `data:` or `stringData:` whose kind is not known.
+    pub(super) fn yaml_secret(&mut self, at: usize, is_kind: bool) {
+        let bytes = self.bytes;
+        let (line_start, line_end) = self.line_of(at);
+        let column = at - line_start;
+        if !bytes[line_start..at].iter().all(|b| matches!(b, b' ' | b'-')) {
+            return;
+        }
+        let line = bytes[at..line_end].trim_ascii_end();
+        let behind =
+            if is_kind { line == b"kind: Secret" } else { line.ends_with(b"data:") || line.ends_with(b"Data:") };
+        if !behind {
+            return;
+        }
+        let mut kind = if is_kind { Kind::Secret } else { Kind::Unknown };
+        let mut inside = !is_kind;
+        let mut plain = line == b"stringData:";
+        let mut children: Vec<(usize, usize)> = Vec::new();
+        let mut next = line_end + 1;
+        loop {
+            if next >= bytes.len() {
+                if self.more {
+                    return self.hold_line(at);
+                }
+                break;
+            }
+            if next - at > LOOKAHEAD {
+                break;
+            }
+            let Some(stop) =
+                memchr::memchr(b'\n', &bytes[next..]).map(|i| next + i).or((!self.more).then_some(bytes.len()))
+            else {
+                return self.hold_line(at);
+            };
+            let text = bytes[next..stop].trim_ascii();
+            let depth = indent(&bytes[next..stop]);
+            if !text.is_empty() {
+                if depth < column || (depth == 0 && (text == b"---" || text == b"...")) {
+                    break;
+                }
+                if depth == column {
+                    inside = matches!(text, b"data:" | b"stringData:");
+                    plain |= text == b"stringData:";
+                    if let Some(name) = text.strip_prefix(b"kind:") {
+                        kind = if name.trim_ascii() == b"Secret" { Kind::Secret } else { Kind::Other };
+                    }
+                } else if inside {
+                    children.push((next, stop));
+                }
+            }
+            if kind == Kind::Other {
+                return;
+            }
+            next = stop + 1;
+        }
+        if kind == Kind::Secret || plain {
+            self.secret_children(&children, false);
+        } else if next - at > LOOKAHEAD {
+            // Too long to see the kind: what can be data of a Secret is taken for it.
+            self.secret_children(&children, true);
+        }
+    }
+
+    /// Masks the values of the lines below `data:`.
+    fn secret_children(&mut self, lines: &[(usize, usize)], only_base64: bool) {
+        let bytes = self.bytes;
+        let Some(depth) = lines.iter().map(|(a, b)| indent(&bytes[*a..*b])).min() else { return };
+        let mut i = 0;
+        while i < lines.len() {
+            let (start, stop) = lines[i];
+            let mut last = i;
+            while last + 1 < lines.len() && indent(&bytes[lines[last + 1].0..lines[last + 1].1]) > depth {
+                last += 1;
+            }
+            let end = lines[last].1;
+            i = last + 1;
+            let Some(colon) = memchr::memchr(b':', &bytes[start..stop]).map(|c| start + c + 1) else { continue };
+            let head = bytes[colon..stop].trim_ascii();
+            let from = if matches!(head.first(), Some(b'|' | b'>')) { (stop + 1).min(end) } else { colon };
+            let value = bytes[from..end].trim_ascii();
+            let quoted = value.len() >= 2 && matches!(value[0], b'"' | b'\'') && value.last() == value.first();
+            let value = if quoted { &value[1..value.len() - 1] } else { value };
+            if value.is_empty() || (only_base64 && base64_bytes(value).is_none()) {
+                continue;
+            }
+            let from = value.as_ptr() as usize - bytes.as_ptr() as usize;
+            self.mask(from, from + value.len(), engine::KUBERNETES_SECRET, None);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! One document on its way through the redactor.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::rules::RuleSet;
+use super::scan::{self, Env, Region, Scratch};
+use super::span::{Quotes, Span, union};
+use super::token::{Id, replacement};
+use super::walk::json::Walker;
+use super::{Format, RedactError, Redacted, Redactor};
+
+/// Bytes that are held back at most.
+const WINDOW: usize = 256 << 10;
+/// What stays in the window when a line is longer than it, so that what straddles the cut is seen whole.
+const OVERLAP: usize = 32 << 10;
+/// Bytes in front of a cut that the next window still sees.
+const CONTEXT: usize = 256;
+
+/// One document on its way through the redactor, in pushes of any size.
+///
+/// After an error the stream gives nothing more, and the file must be replaced by a stub.
+pub struct Stream {
+    redactor: Redactor,
+    file: String,
+    format: Format,
+    buffer: Zeroizing<Vec<u8>>,
+    /// Bytes at the front of the buffer that are emitted already and serve as context.
+    seen: usize,
+    /// Offset of the buffer's first byte in the document.
+    base: u64,
+    /// A secret without end that is being dropped.
+    swallow: Option<Region>,
+    walker: Option<Walker>,
+    /// How far the walker has come, as an offset in the document.
+    walked: u64,
+    /// What the walker found, with offsets in the document.
+    found: Vec<(u64, u64, u16, bool)>,
+    scratch: Scratch,
+    spans: Vec<Span>,
+    counts: BTreeMap<u16, u64>,
+    ids: Vec<Id>,
+    failed: bool,
+}
+
+impl Stream {
+    pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
+        Self {
+            redactor,
+            file: file.to_owned(),
+            format,
+            buffer: Zeroizing::new(Vec::new()),
+            seen: 0,
+            base: 0,
+            swallow: None,
+            walker: (format == Format::Json).then(Walker::new),
+            walked: 0,
+            found: Vec::new(),
+            scratch: Scratch::default(),
+            spans: Vec::new(),
+            counts: BTreeMap::new(),
+            ids: Vec::new(),
+            failed: false,
+        }
+    }
+
+    /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
+    /// [`Stream::finish`], but never more than a bounded window.
+    ///
+    /// # Errors
+    /// When the content cannot be redacted safely.
+    pub fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        self.refuse_failed()?;
+        let mut rest = raw;
+        while !rest.is_empty() {
+            let room = WINDOW.saturating_sub(self.buffer.len() - self.seen).max(1);
+            let (piece, later) = rest.split_at(room.min(rest.len()));
+            self.buffer.extend_from_slice(piece);
+            rest = later;
+            let full = self.buffer.len() - self.seen >= WINDOW;
+            if full || self.swallow.is_some() || memchr::memchr(b'\n', piece).is_some() {
+                self.guarded(false, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the document and emits the rest.
+    ///
+    /// # Errors
+    /// When the content cannot be redacted safely.
+    pub fn finish(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        self.refuse_failed()?;
+        self.guarded(true, out)?;
+        self.settle();
+        Ok(())
+    }
+
+    fn refuse_failed(&self) -> Result<(), RedactError> {
+        if self.failed {
+            Err(RedactError::Content("an earlier part of the document failed".to_owned()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn guarded(&mut self, last: bool, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        // Pessimistic, so that a panic leaves the stream closed.
+        self.failed = true;
+        let result = self.process(last, out.inner_mut());
+        self.failed = result.is_err();
+        result
+    }
+
+    /// Hands the counters to the run.
+    fn settle(&mut self) {
+        self.redactor.count(&self.file, std::mem::take(&mut self.counts), &std::mem::take(&mut self.ids));
+    }
+
+    fn process(&mut self, last: bool, out: &mut Vec<u8>) -> Result<(), RedactError> {
+        loop {
+            if let Some(region) = self.swallow.clone() {
+                if !self.swallowed(&region, last) {
+                    return Ok(());
+                }
+                self.swallow = None;
+            }
+            self.walk(last)?;
+            let progress = self.lines(last, out)?;
+            if self.swallow.is_some() {
+                continue;
+            }
+            if self.buffer.len() - self.seen < WINDOW || last {
+                if last && self.buffer.len() > self.seen {
+                    if progress {
+                        continue;
+                    }
+                    return Err(RedactError::Content("the end of the document was not reached".to_owned()));
+                }
+                return Ok(());
+            }
+            if !progress {
+                self.long_line(out)?;
+            }
+        }
+    }
+
+    /// Drops what belongs to a secret without end; says whether its end was reached.
+    fn swallowed(&mut self, region: &Region, last: bool) -> bool {
+        let end = region.end(&self.buffer, self.seen, last);
+        let drop = match (end, region) {
+            (Some(end), _) => end,
+            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64) => {
+                memchr::memrchr(b'\n', &self.buffer[self.seen..]).map_or(self.seen, |i| self.seen + i + 1)
+            }
+            (None, Region::Delimiter(text)) => (self.buffer.len() + 1).saturating_sub(text.len()).max(self.seen),
+            (None, _) => {
+                let slashes = self.buffer[self.seen..].iter().rev().take_while(|b| **b == b'\\').count();
+                self.buffer.len() - slashes % 2
+            }
+        };
+        self.drain(drop, 0);
+        end.is_some()
+    }
+
+    /// Shows the walker what it has not seen yet.
+    fn walk(&mut self, last: bool) -> Result<(), RedactError> {
+        let Some(walker) = &mut self.walker else { return Ok(()) };
+        let set = self.redactor.set();
+        let from = usize::try_from(self.walked.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.buffer.len());
+        walker.feed(set, &self.buffer[from..])?;
+        self.walked = self.base + self.buffer.len() as u64;
+        if last {
+            walker.finish(set);
+        }
+        self.found.extend(walker.take().map(|f| (f.start, f.end, f.rule, f.bare)));
+        Ok(())
+    }
+
+    /// Emits complete lines. Says whether it emitted any.
+    fn lines(&mut self, last: bool, out: &mut Vec<u8>) -> Result<bool, RedactError> {
+        let pending = &self.buffer[self.seen..];
+        let end = if last { Some(pending.len()) } else { memchr::memrchr(b'\n', pending).map(|i| i + 1) };
+        let Some(end) = end.filter(|e| *e > 0).map(|e| self.seen + e) else { return Ok(false) };
+        let outcome = self.scan(end, !last);
+        let mut limit = outcome.hold.unwrap_or(end);
+        let mut swallow = None;
+        if let Some((at, region)) = outcome.open {
+            limit = limit.min(at);
+            swallow = Some(region);
+        }
+        if let Some(walker) = self.walker.as_ref().filter(|_| !last) {
+            let hold = usize::try_from(walker.hold().saturating_sub(self.base)).unwrap_or(usize::MAX);
+            if hold < limit {
+                limit = memchr::memrchr(b'\n', &self.buffer[..hold.max(self.seen)]).map_or(self.seen, |i| i + 1);
+                swallow = None;
+            }
+        }
+        // A span that goes on behind the limit is found again when the rest is there.
+        while let Some(span) = self.spans.iter().find(|s| s.start < limit && s.end > limit) {
+            limit = memchr::memrchr(b'\n', &self.buffer[..span.start]).map_or(0, |i| i + 1);
+            swallow = None;
+        }
+        if limit <= self.seen {
+            return Ok(false);
+        }
+        self.swallow = swallow;
+        self.emit(limit, out)?;
+        self.drain(limit, 0);
+        Ok(true)
+    }
+
+    /// Emits the first part of a line that is longer than the window.
+    fn long_line(&mut self, out: &mut Vec<u8>) -> Result<(), RedactError> {
+        let end = self.buffer.len();
+        let outcome = self.scan(end, false);
+        let mut spans = std::mem::take(&mut self.spans);
+        if let Some((at, _)) = outcome.open {
+            spans.push(Span::new(at, end, super::rules::engine::SECRET));
+        }
+        if let Some(walker) = &self.walker
+            && let Some((start, rule)) = walker.open_secret(self.redactor.set())
+        {
+            let start = usize::try_from(start.saturating_sub(self.base)).unwrap_or(end).max(self.seen);
+            spans.push(Span::new(start, end, rule));
+        }
+        union(&mut spans);
+        let mut cut = end - OVERLAP;
+        let floor = cut.saturating_sub(4 << 10).max(self.seen + 1);
+        let safe = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b',' | b';' | b'\'');
+        cut = self.buffer[floor..cut].iter().rposition(safe).map_or(cut, |i| floor + i + 1);
+        if let Some(walker) = &self.walker {
+            let hold = usize::try_from(walker.hold().saturating_sub(self.base)).unwrap_or(cut);
+            if hold > self.seen {
+                cut = cut.min(hold);
+            }
+        }
+        let mut endless = false;
+        if let Some(span) = spans.iter().find(|s| s.start < cut && s.end > cut) {
+            if span.start > self.seen {
+                cut = span.start;
+            } else {
+                cut = span.end;
+                endless = span.end == end;
+            }
+        }
+        self.spans = spans;
+        self.spans.retain(|s| s.start < cut);
+        let quote = self.buffer[..cut].get(self.spans.last().map_or(0, |s| s.start.saturating_sub(1))).copied();
+        self.emit(cut, out)?;
+        if endless {
+            self.swallow = Some(match quote {
+                Some(b @ (b'"' | b'\'')) => Region::Quote(b),
+                _ => Region::Token,
+            });
+            self.drain(cut, 0);
+        } else {
+            self.drain(cut, CONTEXT);
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, end: usize, more: bool) -> scan::Outcome {
+        self.spans.clear();
+        let inner = self.redactor.inner();
+        let env = Env { set: &inner.set, ids: &inner.ids, format: self.format };
+        let outcome = scan::scan(env, &self.buffer[..end], more, &mut self.scratch, &mut self.spans);
+        if self.format == Format::Json {
+            self.clip();
+        }
+        let (base, seen) = (self.base, self.seen);
+        for (start, stop, rule, bare) in &self.found {
+            let at = |o: u64| usize::try_from(o.saturating_sub(base)).unwrap_or(usize::MAX);
+            if at(*start) < end && *stop > base {
+                let quotes = bare.then_some(Quotes { level: 0, quote: b'"' });
+                self.spans.push(Span { quotes, ..Span::new(at(*start), at(*stop).min(end), *rule) });
+            }
+        }
+        for span in &mut self.spans {
+            span.start = span.start.max(seen);
+        }
+        union(&mut self.spans);
+        outcome
+    }
+
+    /// In JSON a span of the byte engine never leaves the string that it begins in.
+    fn clip(&mut self) {
+        for span in &mut self.spans {
+            let mut at = span.start;
+            while let Some(i) = memchr::memchr(b'"', &self.buffer[at..span.end]) {
+                let quote = at + i;
+                let slashes = self.buffer[..quote].iter().rev().take_while(|b| **b == b'\\').count();
+                if slashes % 2 == 0 {
+                    span.end = quote;
+                    span.id = None;
+                    break;
+                }
+                at = quote + 1;
+            }
+        }
+    }
+
+    /// Writes the buffer up to `limit`, spans replaced.
+    fn emit(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<(), RedactError> {
+        let inner = self.redactor.inner();
+        let mut at = self.seen;
+        for span in self.spans.iter().filter(|s| s.start < limit) {
+            if span.start < at || span.end > limit {
+                return Err(RedactError::Content("a secret crosses the end of what can be emitted".to_owned()));
+            }
+            out.extend_from_slice(&self.buffer[at..span.start]);
+            let id = span.id.unwrap_or_else(|| inner.ids.of(&self.buffer[span.start..span.end]));
+            let quote = |out: &mut Vec<u8>| {
+                if let Some(q) = span.quotes {
+                    out.extend(std::iter::repeat_n(b'\\', usize::from(q.level)));
+                    out.push(q.quote);
+                }
+            };
+            quote(out);
+            out.extend_from_slice(replacement(inner.set.kind(span.rule), id).as_bytes());
+            quote(out);
+            *self.counts.entry(span.rule).or_default() += 1;
+            self.ids.push(id);
+            at = span.end;
+        }
+        out.extend_from_slice(&self.buffer[at..limit]);
+        if self.ids.len() > 4_096 {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Forgets what was emitted but for `keep` bytes of context.
+    fn drain(&mut self, upto: usize, keep: usize) {
+        let from = upto.saturating_sub(keep);
+        self.buffer.drain(..from);
+        self.seen = upto - from;
+        self.base += from as u64;
+        let base = self.base;
+        self.found.retain(|(_, end, _, _)| *end > base);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// The rules that a stream uses.
+impl Redactor {
+    fn set(&self) -> &RuleSet {
+        &self.inner().set
+    }
+}

@@ -1,0 +1,260 @@
+//! Replacement tokens: `REDACTED-<kind>-<id>`, where equal secrets get equal ids in whatever encoding they occur.
+
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::CorrelationKey;
+
+/// What every replacement starts with.
+pub(super) const PREFIX: &[u8] = b"REDACTED-";
+/// Characters of an id: 60 bits.
+const ID_LEN: usize = 12;
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// How many layers of encoding are taken off a value before it is hashed.
+const MAX_LAYERS: usize = 4;
+
+/// Makes ids. It has no `Debug`, because it holds the key.
+#[derive(Clone)]
+pub(super) struct Ids {
+    mac: Hmac<Sha256>,
+}
+
+/// The id of one secret value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Id(u64);
+
+impl Ids {
+    pub(super) fn new(key: &CorrelationKey) -> Result<Self, super::RedactError> {
+        let mac = Hmac::new_from_slice(key.bytes()).map_err(|e| super::RedactError::Key(e.to_string()))?;
+        Ok(Self { mac })
+    }
+
+    /// The id of a value as it stands in the content: quotes, escapes, percent signs and base64 are taken off first.
+    pub(super) fn of(&self, value: &[u8]) -> Id {
+        self.of_canonical(&canonical(value))
+    }
+
+    /// The id of a value that is already canonical.
+    pub(super) fn of_canonical(&self, value: &[u8]) -> Id {
+        let mut mac = self.mac.clone();
+        mac.update(b"v1\0");
+        mac.update(value);
+        let tag = mac.finalize().into_bytes();
+        let mut head = [0_u8; 8];
+        head.copy_from_slice(&tag[..8]);
+        Id(u64::from_be_bytes(head) >> 4)
+    }
+}
+
+impl Id {
+    /// The twelve characters.
+    pub(super) fn text(self) -> String {
+        (0..ID_LEN).rev().map(|i| char::from(BASE32[(self.0 >> (5 * i)) as usize & 31])).collect()
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// The whole replacement text.
+pub(super) fn replacement(kind: &str, id: Id) -> String {
+    format!("REDACTED-{kind}-{}", id.text())
+}
+
+/// The kind inside a text that is exactly one replacement.
+pub(super) fn kind_of_own(value: &[u8]) -> Option<&[u8]> {
+    let rest = value.strip_prefix(PREFIX)?;
+    let (kind, id) = rest.split_at_checked(rest.len().checked_sub(ID_LEN + 1)?)?;
+    let plain = |b: &u8| b.is_ascii_lowercase() || *b == b'-';
+    (kind.len() >= 2 && kind.iter().all(plain) && id[0] == b'-' && id[1..].iter().all(|b| BASE32.contains(b)))
+        .then_some(kind)
+}
+
+/// Takes off everything that is encoding and not value, so that `p%40ss`, `p@ss` and its base64 are one secret.
+pub(super) fn canonical(value: &[u8]) -> Vec<u8> {
+    let mut value = trim(value).to_vec();
+    for _ in 0..MAX_LAYERS {
+        if let Some(body) = pem_body(&value) {
+            return body;
+        }
+        let next = if value.contains(&b'\\')
+            && let Some(plain) = unescape(&value)
+        {
+            plain
+        } else if value.contains(&b'%')
+            && let Some(plain) = percent(&value)
+        {
+            plain
+        } else if let Some(plain) = base64_text(&value) {
+            plain
+        } else {
+            break;
+        };
+        if next == value {
+            break;
+        }
+        value = trim(&next).to_vec();
+    }
+    value
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    loop {
+        let inner = value.trim_ascii();
+        let quoted = inner.len() >= 2 && matches!(inner[0], b'"' | b'\'') && inner[0] == inner[inner.len() - 1];
+        let inner = if quoted { &inner[1..inner.len() - 1] } else { inner };
+        if inner.len() == value.len() {
+            return inner;
+        }
+        value = inner;
+    }
+}
+
+/// The type and the base64 characters of a PEM block, whatever stands between its lines.
+pub(super) fn pem_body(value: &[u8]) -> Option<Vec<u8>> {
+    let start = memchr::memmem::find(value, b"-----BEGIN ")?;
+    let head = &value[start + 11..];
+    let dashes = memchr::memmem::find(head, b"-----")?;
+    let rest = &head[dashes + 5..];
+    let body = &rest[..memchr::memmem::find(rest, b"-----END").unwrap_or(rest.len())];
+    let mut out = head[..dashes].to_vec();
+    let mut i = 0;
+    while i < body.len() {
+        match body[i] {
+            // Escaped line ends: any number of backslashes and one letter.
+            b'\\' => {
+                while i < body.len() && body[i] == b'\\' {
+                    i += 1;
+                }
+            }
+            b if b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=') => out.push(b),
+            _ => {}
+        }
+        i += 1;
+    }
+    Some(out)
+}
+
+/// Decodes JSON escapes once.
+pub(super) fn unescape(value: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut i = 0;
+    while i < value.len() {
+        if value[i] != b'\\' {
+            out.push(value[i]);
+            i += 1;
+            continue;
+        }
+        let plain = match *value.get(i + 1)? {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'b' => 8,
+            b'f' => 12,
+            b @ (b'"' | b'\'' | b'\\' | b'/') => b,
+            b'u' => {
+                let hex = std::str::from_utf8(value.get(i + 2..i + 6)?).ok()?;
+                let c = char::from_u32(u32::from_str_radix(hex, 16).ok()?)?;
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                i += 6;
+                continue;
+            }
+            _ => return None,
+        };
+        out.push(plain);
+        i += 2;
+    }
+    Some(out)
+}
+
+fn hex(b: u8) -> Option<u8> {
+    char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+/// Decodes `%HH`; none when a percent sign is not followed by two hex digits.
+fn percent(value: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut i = 0;
+    while i < value.len() {
+        if value[i] == b'%' {
+            out.push(hex(*value.get(i + 1)?)? << 4 | hex(*value.get(i + 2)?)?);
+            i += 3;
+        } else {
+            out.push(value[i]);
+            i += 1;
+        }
+    }
+    Some(out)
+}
+
+/// Decodes base64 or base64url, padded or not.
+pub(super) fn base64_bytes(value: &[u8]) -> Option<Vec<u8>> {
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+    const ANY: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, ANY);
+    const URL: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, ANY);
+    if value.iter().any(|b| matches!(b, b'-' | b'_')) { URL.decode(value).ok() } else { STANDARD.decode(value).ok() }
+}
+
+/// Whether bytes look like text that a person or a program wrote.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    let plain = |b: &u8| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
+    bytes.iter().all(plain)
+        || (std::str::from_utf8(bytes).is_ok() && bytes.iter().filter(|b| plain(b)).count() * 4 >= bytes.len() * 3)
+}
+
+/// The text inside base64, when it is text.
+pub(super) fn base64_text(value: &[u8]) -> Option<Vec<u8>> {
+    if value.len() < 8 || value.len() % 4 == 1 {
+        return None;
+    }
+    base64_bytes(value).filter(|plain| plain.len() >= 4 && is_text(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> Ids {
+        Ids::new(&CorrelationKey::from_bytes([7; 32])).unwrap()
+    }
+
+    #[test]
+    fn one_secret_in_many_encodings_has_one_id() {
+        let ids = ids();
+        let raw = ids.of(b"p@ss-W0rd!x");
+        assert_eq!(raw, ids.of(b"p%40ss-W0rd!x"));
+        assert_eq!(raw, ids.of(b"\"p@ss-W0rd!x\""));
+        assert_eq!(raw, ids.of(b"cEBzcy1XMHJkIXg="));
+        assert_eq!(raw, ids.of(b"p\\u0040ss-W0rd!x"));
+        assert_ne!(raw, ids.of(b"p@ss-W0rd!y"));
+    }
+
+    #[test]
+    fn another_key_gives_other_ids() {
+        let other = Ids::new(&CorrelationKey::from_bytes([8; 32])).unwrap();
+        assert_ne!(ids().of(b"value"), other.of(b"value"));
+    }
+
+    #[test]
+    fn a_replacement_is_inert_and_recognised() {
+        let text = replacement("password", ids().of(b"x"));
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{text}");
+        assert_eq!(kind_of_own(text.as_bytes()), Some(b"password".as_slice()));
+        assert_eq!(kind_of_own(b"REDACTED-password-hunter2"), None);
+        assert_eq!(kind_of_own(b"REDACTED--abcdefghijkl"), None);
+    }
+
+    #[test]
+    fn pem_of_any_shape_has_one_body() {
+        let lines = b"-----BEGIN PRIVATE KEY-----\nMIIE\nabcd==\n-----END PRIVATE KEY-----\n";
+        let escaped = b"-----BEGIN PRIVATE KEY-----\\nMIIE\\nabcd==\\n-----END PRIVATE KEY-----";
+        let twice = b"-----BEGIN PRIVATE KEY-----\\\\nMIIE\\\\nabcd==\\\\n-----END PRIVATE KEY-----";
+        assert_eq!(pem_body(lines), pem_body(escaped));
+        assert_eq!(pem_body(lines), pem_body(twice));
+    }
+}

@@ -1,0 +1,353 @@
+//! A streaming JSON walker: values under sensitive keys, pairs of name and value in any order, data of Secrets.
+//!
+//! It is lenient: several documents, one a line, and broken ones are all walked as far as they make sense.
+
+use super::super::RedactError;
+use super::super::rules::{RuleSet, engine};
+use super::super::scan::LOOKAHEAD;
+use super::super::scan::value::judge;
+use super::super::scan::words::{Class, classify};
+
+/// Deepest nesting.
+const MAX_DEPTH: usize = 10_000;
+/// Bytes of a value that are looked at.
+const MAX_VALUE: usize = 4 << 10;
+/// Bytes of a key that are looked at.
+const MAX_KEY: usize = 256;
+
+/// A value to replace; offsets count from the beginning of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redact) struct Found {
+    pub(in crate::redact) start: u64,
+    pub(in crate::redact) end: u64,
+    pub(in crate::redact) rule: u16,
+    /// A number, which becomes a string.
+    pub(in crate::redact) bare: bool,
+}
+
+/// A value whose fate depends on what follows in its object.
+struct Pending {
+    start: u64,
+    end: u64,
+    bare: bool,
+    text: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Secret,
+    Other,
+}
+
+struct Frame {
+    object: bool,
+    key: Vec<u8>,
+    /// Class of the key in whose value this frame stands, for lists of secrets.
+    class: Class,
+    pair: Option<Class>,
+    values: Vec<Pending>,
+    kind: Kind,
+    data: Vec<Pending>,
+    is_data: bool,
+    is_string_data: bool,
+}
+
+enum State {
+    Between,
+    Text { start: u64, escaped: bool, key: bool, text: Vec<u8> },
+    Literal { start: u64, text: Vec<u8> },
+}
+
+/// The walker. Feed it all bytes in order.
+pub(in crate::redact) struct Walker {
+    offset: u64,
+    stack: Vec<Frame>,
+    expect_key: bool,
+    state: State,
+    found: Vec<Found>,
+}
+
+impl Walker {
+    pub(in crate::redact) fn new() -> Self {
+        Self { offset: 0, stack: Vec::new(), expect_key: false, state: State::Between, found: Vec::new() }
+    }
+
+    /// Takes the next bytes.
+    pub(in crate::redact) fn feed(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<(), RedactError> {
+        let mut at = 0;
+        while at < bytes.len() {
+            at += self.step(set, &bytes[at..])?;
+        }
+        Ok(())
+    }
+
+    /// Values that are now known to be secret.
+    pub(in crate::redact) fn take(&mut self) -> std::vec::Drain<'_, Found> {
+        self.found.drain(..)
+    }
+
+    /// The first byte that must not be emitted yet.
+    pub(in crate::redact) fn hold(&self) -> u64 {
+        let mut hold = self.offset;
+        for frame in &self.stack {
+            for pending in frame.values.iter().chain(&frame.data) {
+                hold = hold.min(pending.start);
+            }
+        }
+        match &self.state {
+            State::Text { start, key: false, .. } if self.is_interesting() => hold.min(*start),
+            State::Literal { start, .. } => hold.min(*start),
+            _ => hold,
+        }
+    }
+
+    /// Where the string began that is open now, when it is secret.
+    pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
+        let State::Text { start, key: false, text, .. } = &self.state else { return None };
+        let frame = self.stack.last()?;
+        let class = if frame.object { classify(&frame.key) } else { frame.class };
+        judge(set, class, text).map(|rule| (start + 1, rule))
+    }
+
+    /// Ends the stream.
+    pub(in crate::redact) fn finish(&mut self, set: &RuleSet) {
+        if matches!(self.state, State::Literal { .. }) {
+            self.end_literal(set);
+        }
+        if let Some((start, rule)) = self.open_secret(set) {
+            self.found.push(Found { start, end: self.offset, rule, bare: false });
+        }
+        while !self.stack.is_empty() {
+            self.close(set);
+        }
+    }
+
+    fn is_interesting(&self) -> bool {
+        self.stack.last().is_some_and(|f| {
+            let class = if f.object { classify(&f.key) } else { f.class };
+            class != Class::Benign || f.is_data || is_value(&f.key)
+        })
+    }
+
+    /// Takes at least one byte; gives how many.
+    fn step(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
+        match &mut self.state {
+            State::Text { escaped: escaped @ true, text, .. } => {
+                *escaped = false;
+                push(text, &bytes[..1]);
+                self.offset += 1;
+                Ok(1)
+            }
+            State::Text { escaped, text, .. } => {
+                let stop = memchr::memchr3(b'"', b'\\', b'\n', bytes);
+                let plain = stop.unwrap_or(bytes.len());
+                push(text, &bytes[..plain]);
+                self.offset += plain as u64;
+                match stop.map(|i| bytes[i]) {
+                    None => Ok(plain),
+                    Some(b'\\') => {
+                        *escaped = true;
+                        push(text, b"\\");
+                        self.offset += 1;
+                        Ok(plain + 1)
+                    }
+                    Some(quote) => {
+                        self.end_text(set, quote == b'"');
+                        self.offset += 1;
+                        self.expire(set);
+                        Ok(plain + 1)
+                    }
+                }
+            }
+            State::Literal { text, .. } => {
+                let len = bytes.iter().take_while(|b| is_literal(**b)).count();
+                push(text, &bytes[..len]);
+                self.offset += len as u64;
+                if len < bytes.len() {
+                    self.end_literal(set);
+                }
+                if len == 0 { self.between(set, bytes) } else { Ok(len) }
+            }
+            State::Between => self.between(set, bytes),
+        }
+    }
+
+    fn between(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
+        let in_object = self.stack.last().is_some_and(|f| f.object);
+        match bytes[0] {
+            b'{' | b'[' => self.open(bytes[0] == b'{')?,
+            b'}' | b']' => self.close(set),
+            b',' => self.expect_key = in_object,
+            b':' => self.expect_key = false,
+            b'"' => {
+                let key = in_object && self.expect_key;
+                self.state = State::Text { start: self.offset, escaped: false, key, text: Vec::new() };
+            }
+            b if is_literal(b) => {
+                self.state = State::Literal { start: self.offset, text: Vec::new() };
+                return self.step(set, bytes);
+            }
+            _ => {}
+        }
+        self.offset += 1;
+        Ok(1)
+    }
+
+    fn open(&mut self, object: bool) -> Result<(), RedactError> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(RedactError::Content(format!("JSON is nested deeper than {MAX_DEPTH} levels")));
+        }
+        let parent = self.stack.last();
+        let class = match parent {
+            Some(p) if !object && p.object => classify(&p.key),
+            Some(p) if !object => p.class,
+            _ => Class::Benign,
+        };
+        let under = |name: &[u8]| object && parent.is_some_and(|p| p.object && p.key == name);
+        let frame = Frame {
+            object,
+            key: Vec::new(),
+            class,
+            pair: None,
+            values: Vec::new(),
+            kind: Kind::Unknown,
+            data: Vec::new(),
+            is_data: under(b"data") || under(b"stringData"),
+            is_string_data: under(b"stringData"),
+        };
+        self.stack.push(frame);
+        self.expect_key = object;
+        Ok(())
+    }
+
+    fn close(&mut self, set: &RuleSet) {
+        let Some(frame) = self.stack.pop() else { return };
+        self.expect_key = false;
+        if let Some(class) = frame.pair {
+            for value in frame.values {
+                self.judged(set, class, &value);
+            }
+        }
+        if frame.kind == Kind::Secret {
+            for value in frame.data {
+                self.secret_data(set, &value);
+            }
+        }
+    }
+
+    fn end_literal(&mut self, set: &RuleSet) {
+        if let State::Literal { start, text } = std::mem::replace(&mut self.state, State::Between) {
+            self.value(set, Pending { start, end: self.offset, bare: true, text });
+        }
+    }
+
+    fn end_text(&mut self, set: &RuleSet, closed: bool) {
+        let State::Text { start, key, text, .. } = std::mem::replace(&mut self.state, State::Between) else { return };
+        if key && closed {
+            if let Some(frame) = self.stack.last_mut() {
+                frame.key = super::super::token::unescape(&text).unwrap_or(text);
+                frame.key.truncate(MAX_KEY);
+            }
+            return;
+        }
+        self.value(set, Pending { start: start + 1, end: self.offset, bare: false, text });
+        if !closed {
+            // A raw line end inside a string is not JSON; start afresh.
+            while !self.stack.is_empty() {
+                self.close(set);
+            }
+        }
+    }
+
+    fn value(&mut self, set: &RuleSet, value: Pending) {
+        let depth = self.stack.len();
+        let Some(frame) = self.stack.last_mut() else { return };
+        let class = if frame.object { classify(&frame.key) } else { frame.class };
+        if frame.is_data && depth >= 2 {
+            let always = frame.is_string_data;
+            let kind = self.stack[depth - 2].kind;
+            if always || kind == Kind::Secret {
+                return self.secret_data(set, &value);
+            }
+            if kind == Kind::Unknown {
+                let copy = Pending { text: value.text.clone(), ..value };
+                self.stack[depth - 2].data.push(copy);
+            }
+        } else if frame.object && !value.bare {
+            match frame.key.as_slice() {
+                b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
+                b"name" | b"key" | b"Name" | b"Key" if frame.pair.is_none() => {
+                    let class = classify(&value.text);
+                    frame.pair = Some(class);
+                }
+                _ => {}
+            }
+            if frame.kind == Kind::Other {
+                frame.data.clear();
+            }
+        }
+        let Some(frame) = self.stack.last_mut() else { return };
+        if frame.object && is_value(&frame.key) {
+            match frame.pair {
+                Some(pair) => self.judged(set, pair, &value),
+                None => frame.values.push(value),
+            }
+            return;
+        }
+        self.judged(set, class, &value);
+    }
+
+    fn judged(&mut self, set: &RuleSet, class: Class, value: &Pending) {
+        // Cookies and authorization have a syntax of their own, which the byte engine knows.
+        if matches!(class, Class::Secret(engine::COOKIE | engine::AUTHORIZATION)) {
+            return;
+        }
+        if let Some(rule) = judge(set, class, &value.text)
+            && set.is_on(rule)
+        {
+            self.found.push(Found { start: value.start, end: value.end, rule, bare: value.bare });
+        }
+    }
+
+    fn secret_data(&mut self, set: &RuleSet, value: &Pending) {
+        let rule = engine::KUBERNETES_SECRET;
+        let own =
+            set.is_own(&value.text) || super::super::token::base64_bytes(&value.text).is_some_and(|v| set.is_own(&v));
+        if !value.bare && !value.text.is_empty() && !own && set.is_on(rule) {
+            self.found.push(Found { start: value.start, end: value.end, rule, bare: false });
+        }
+    }
+
+    /// Decides about values whose object is too long to wait for: they are taken for secret where they may be.
+    fn expire(&mut self, set: &RuleSet) {
+        let limit = self.offset.saturating_sub(LOOKAHEAD as u64);
+        for i in 0..self.stack.len() {
+            if self.stack[i].values.first().is_some_and(|v| v.start < limit) {
+                for value in std::mem::take(&mut self.stack[i].values) {
+                    self.judged(set, Class::Weak(engine::SECRET), &value);
+                }
+            }
+            if self.stack[i].data.first().is_some_and(|v| v.start < limit) {
+                for value in std::mem::take(&mut self.stack[i].data) {
+                    if super::super::token::base64_bytes(&value.text[..value.text.len() / 4 * 4]).is_some() {
+                        self.secret_data(set, &value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_literal(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')
+}
+
+fn is_value(key: &[u8]) -> bool {
+    matches!(key, b"value" | b"Value" | b"val")
+}
+
+fn push(text: &mut Vec<u8>, bytes: &[u8]) {
+    let room = MAX_VALUE.saturating_sub(text.len());
+    text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}

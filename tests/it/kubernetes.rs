@@ -1,0 +1,10 @@
+//! Collecting from a Kubernetes API, over real HTTP and WebSocket.
+
+mod commands;
+mod connection;
+mod credentials;
+mod fake;
+mod lists;
+mod logs;
+mod recorded;
+mod run;
