@@ -6,6 +6,7 @@ mod conditions;
 mod containers;
 mod events;
 mod exits;
+mod host;
 mod images;
 mod kms;
 mod logs;
@@ -48,6 +49,7 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     cluster::analyze(context, &mut drafts);
     conditions::analyze(facts, &mut drafts);
     kms::analyze(facts, &mut drafts);
+    host::analyze(facts, &mut drafts);
     visibility::analyze(context, &mut drafts);
     // Last, because it reports only what nothing else is about.
     events::analyze(facts, &mut drafts);
