@@ -475,3 +475,24 @@ fn healthy_clusters_of_several_shapes_stay_silent() {
     let young = json!({"metadata": {"name": "d", "namespace": "n", "creationTimestamp": "2026-11-21T06:29:30Z"}, "spec": {"replicas": 1}, "status": {}});
     Cluster::new().add("deployments/n", young).is_quiet();
 }
+
+#[test]
+fn a_stuck_rollout_behind_a_version_that_serves_is_a_warning() {
+    let deployment = |ready: i64| {
+        json!({"metadata": {"name": "d", "namespace": "n"}, "spec": {"replicas": 1}, "status": {"readyReplicas": ready, "conditions": [
+            {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out", "lastTransitionTime": "2026-11-21T06:20:00Z"}]}})
+    };
+    let mut new = waiting("d-2-x", "ImagePullBackOff", "i:1: not found");
+    new["metadata"]["ownerReferences"] = json!([{"kind": "ReplicaSet", "name": "d-2", "controller": true}]);
+    let set = json!({"metadata": {"name": "d-2", "namespace": "n", "ownerReferences": [{"kind": "Deployment", "name": "d", "controller": true}]},
+        "spec": {"replicas": 1}, "status": {}});
+    let cluster = |ready| {
+        Cluster::new()
+            .add("pods/n", new.clone())
+            .add("replicasets/n", set.clone())
+            .add("deployments/n", deployment(ready))
+    };
+    let effects = ["rollout-stuck:deployment/n/d"];
+    assert_eq!(cluster(1).is("image-pull-not-found", &effects).status, Status::Degraded);
+    assert_eq!(cluster(0).is("image-pull-not-found", &effects).status, Status::Unhealthy);
+}
