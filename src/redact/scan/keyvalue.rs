@@ -2,7 +2,7 @@
 
 use super::literals::Hit;
 use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
-use super::words::{Class, classify};
+use super::words::Class;
 use super::{Scan, argument, bounds};
 use crate::redact::Format;
 use crate::redact::rules::{engine, normal_key};
@@ -74,14 +74,14 @@ impl Scan<'_> {
     }
 
     /// The class of a name, with the keys that users' rules add.
-    pub(super) fn classify(&self, key: &[u8]) -> Class {
+    pub(super) fn classify(&mut self, key: &[u8]) -> Class {
         if !self.env.set.keys.is_empty() {
             let normal = normal_key(key);
             if let Some((_, rule)) = self.env.set.keys.iter().find(|(k, _)| normal.ends_with(k.as_slice())) {
                 return Class::Secret(*rule);
             }
         }
-        classify(key)
+        self.classes.of(key)
     }
 
     fn key_around(&mut self, hit: Hit) -> Option<Key> {
@@ -214,7 +214,7 @@ impl Scan<'_> {
     }
 
     /// Quoted items of a list on one line (or of a TOML list on several).
-    fn array(&mut self, class: Class, at: usize, line_end: usize) {
+    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize) {
         let bytes = self.bytes;
         let end = if self.env.format == Format::Toml { bytes.len().min(at + 8_192) } else { line_end };
         let mut at = at;
