@@ -353,7 +353,10 @@ impl Scan<'_> {
                 if words >= 12 {
                     self.mask(from, from + text.len(), engine::MNEMONIC, None);
                 }
-                return;
+                if words >= 12 {
+                    return;
+                }
+                from += run;
             }
             from += 1;
         }
