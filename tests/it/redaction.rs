@@ -871,3 +871,76 @@ fn planted_secrets_leave_in_no_carrier() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn lines_that_people_really_write() {
+    let phrase = "abandon ability able about above absent absorb abstract absurd abuse access accident";
+    let hex = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+    for (input, secret) in [
+        ("Authorization=[Bearer abcDEF123456ghi] foo".to_owned(), "abcDEF123456ghi"),
+        (r#"{"headers":{"cookie":["sid=abcdef12345; a=b"]}}"#.to_owned(), "abcdef12345"),
+        ("password: correct horse battery staple".to_owned(), "horse"),
+        ("Server=tcp:h;Password=ab,c;d!ef;User=x".to_owned(), "ab,c;d!ef"),
+        ("mongodb://user:p@ss/w0rd@cluster0.example.net/db?x=1".to_owned(), "ss/w0rd"),
+        (format!("Your seed phrase is: {phrase}"), phrase),
+        (format!("seed phrase: {phrase}"), phrase),
+        (format!("PrivateKey({hex})"), hex),
+        (format!("private key 0x{hex}"), hex),
+        ("password is hunter2".to_owned(), "hunter2"),
+        ("password: Some(Secret(\"hunter2\"))".to_owned(), "hunter2"),
+        ("secret: SecretString(\"hunter2x\")".to_owned(), "hunter2x"),
+    ] {
+        gone(Format::Text, &input, secret);
+    }
+}
+
+fn casefile(args: &[&std::path::Path], stdin: &str) -> (i32, String, String) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_casefile"))
+        .arg("redact")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A usage error closes the pipe before it is read.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let out = child.wait_with_output().unwrap();
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn the_command_redacts_files_directories_and_standard_input() {
+    use std::path::Path;
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("in");
+    std::fs::create_dir_all(source.join("a")).unwrap();
+    std::fs::write(source.join("a/x.json"), "{\"password\":12345678}").unwrap();
+    std::fs::write(source.join("y.log"), "fine\n").unwrap();
+    let target = dir.path().join("out");
+    let (code, _, err) = casefile(&[&source, Path::new("-o"), &target], "");
+    assert_eq!(code, 0, "{err}");
+    assert!(std::fs::read_to_string(target.join("a/x.json")).unwrap().starts_with("{\"password\":\"REDACTED-"));
+    assert_eq!(std::fs::read_to_string(target.join("y.log")).unwrap(), "fine\n");
+    let (code, _, err) = casefile(&[&source, Path::new("-o"), &target], "");
+    assert_eq!((code, err.contains("exists")), (2, true), "{err}");
+
+    let (code, out, _) = casefile(&[], "password=Hunter2xyz\n");
+    assert!(code == 0 && out.starts_with("password=REDACTED-password-"), "{out}");
+    let key = dir.path().join("key");
+    std::fs::write(&key, [9; 32]).unwrap();
+    let with_key = [Path::new("--correlation-key"), &key];
+    assert_eq!(casefile(&with_key, "password=Hunter2xyz\n").1, casefile(&with_key, "password=Hunter2xyz\n").1);
+    let (code, out, err) =
+        casefile(&[Path::new("--redaction-rules"), &dir.path().join("none")], "password=Hunter2xyz\n");
+    assert!(code == 1 && out.is_empty() && err.contains("none"), "{code} {err}");
+
+    let (code, out, err) = casefile(&[Path::new("rules"), Path::new("check")], "");
+    assert!(code == 0 && out.contains(" 0 examples failed"), "{out}{err}");
+    let (code, out, _) = casefile(&[Path::new("rules"), Path::new("explain"), Path::new("github-token")], "");
+    assert!(code == 0 && out.contains("REDACTED-github-token-"), "{out}");
+    assert_eq!(casefile(&[Path::new("rules"), Path::new("explain"), Path::new("nope")], "").0, 2);
+}

@@ -54,6 +54,7 @@ pub(super) struct Outcome {
 pub(super) struct Scratch {
     lower: Vec<u8>,
     hits: Vec<Hit>,
+    classes: words::Classes,
 }
 
 /// One pass over a piece of content that begins at the start of a line.
@@ -64,6 +65,7 @@ pub(super) struct Scan<'a> {
     more: bool,
     depth: u8,
     spans: &'a mut Vec<Span>,
+    classes: &'a mut words::Classes,
     outcome: Outcome,
     /// Hits before this belong to something that is already masked.
     resume: usize,
@@ -86,6 +88,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         more,
         depth,
         spans,
+        classes: &mut scratch.classes,
         outcome: Outcome::default(),
         resume: 0,
         line: (0, 0),

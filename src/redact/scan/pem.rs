@@ -148,10 +148,10 @@ pub(super) fn is_body(line: &[u8], prefix: &[u8]) -> bool {
     if let Some(kind) = kind_of_own(word) {
         return kind == b"private-key";
     }
-    if before.is_empty() {
-        return !word.is_empty() && word.iter().all(|b| is_base64(*b));
-    }
     let encoded = !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    if before.is_empty() {
+        return encoded;
+    }
     encoded && (word.len() >= 40 || (word.len().is_multiple_of(4) && shape(&line[..start]) == shape(prefix)))
 }
 

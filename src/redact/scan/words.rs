@@ -439,6 +439,28 @@ const NEUTRAL_LAST: &[&str] = &[
     "test",
 ];
 
+/// Remembers the classes of names, because a log has few names and many lines.
+#[derive(Default)]
+pub(in crate::redact) struct Classes {
+    known: std::collections::HashMap<Vec<u8>, Class>,
+}
+
+impl Classes {
+    /// Most names that are remembered.
+    const MAX: usize = 4_096;
+
+    pub(in crate::redact) fn of(&mut self, key: &[u8]) -> Class {
+        if let Some(class) = self.known.get(key) {
+            return *class;
+        }
+        let class = classify(key);
+        if self.known.len() < Self::MAX && key.len() <= MAX_KEY {
+            self.known.insert(key.to_vec(), class);
+        }
+        class
+    }
+}
+
 /// Classifies a name as it stands in the content.
 pub(in crate::redact) fn classify(key: &[u8]) -> Class {
     let mut lower = [0_u8; MAX_KEY];

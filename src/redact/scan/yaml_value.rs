@@ -137,7 +137,10 @@ impl Scan<'_> {
             } else if !text.is_empty() {
                 block = None;
                 let Some(item) = text.strip_prefix(b"- ").filter(|_| indent(line) >= columns) else { break };
-                let item = item.trim_ascii();
+                let mut item = item.trim_ascii();
+                while let Some(inner) = item.strip_prefix(b"- ") {
+                    item = inner.trim_ascii();
+                }
                 let quoted =
                     matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
                 let item = if quoted { &item[1..item.len() - 1] } else { item };
