@@ -446,9 +446,10 @@ impl Drop for SmallDisk {
 #[ignore = "needs the right to mount a tmpfs"]
 fn root_a_full_disk_ends_in_a_valid_bundle_that_says_so() {
     let disk = SmallDisk::mount("3m").expect("this test runs as root");
-    let store = std::sync::Arc::new(casefile::serve::synthetic::SyntheticCluster::new(60, 1 << 20, 2));
-    let cluster = Cluster::start(store, |b| b);
-    let ran = collect(&cluster, &["--profile", "kubernetes", "-o"]).arg(disk.0.path()).run().code(3);
+    let store = casefile::serve::synthetic::SyntheticCluster::new(60, 1 << 20, 2);
+    let namespace = store.namespace_names().remove(0);
+    let cluster = Cluster::start(std::sync::Arc::new(store), |b| b);
+    let ran = collect(&cluster, &["--profile", "kubernetes", "-n", &namespace, "-o"]).arg(disk.0.path()).run().code(3);
     let archives: Vec<_> = std::fs::read_dir(disk.0.path()).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(archives.len(), 1, "{archives:?} {}", ran.stderr());
     let tar = std::process::Command::new("tar").arg("tzf").arg(&archives[0]).output().unwrap();
