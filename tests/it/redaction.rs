@@ -197,6 +197,7 @@ fn trap_names_that_look_sensitive() {
         "key.path = \"/certs/tls.key\"",
         "web_identity_token_port = 50100",
         "INFO kms_lib::engine::threshold::service::session: src/session.rs:12: Loaded MPC context 1",
+        "Making base session: session_id=329927373708105442165995373675939613794, context_id=0700000",
         "operation=\"keygen_request\" kms_fhe_key_cache_size 3",
         "PublicKey ServerKey VerfKey SigningKey FhePrivateKey",
         "verification_address: 0x52908400098527886E0F7030069857D2E4169EE7",

@@ -15,6 +15,7 @@ mod region;
 mod rule;
 mod url;
 pub(super) mod value;
+mod vocabulary;
 pub(super) mod words;
 mod yaml_secret;
 mod yaml_value;
