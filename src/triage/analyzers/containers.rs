@@ -90,7 +90,7 @@ fn waiting(facts: &Facts, pod: &Pod, container: &Container, reason: &str, messag
             out.push(images::draft(facts, pod, container, reason, message));
         }
         "ContainerCreating" | "PodInitializing" | "" if waits_first(pod, container) => {
-            out.extend(not_created(facts, pod))
+            out.extend(not_created(facts, pod));
         }
         _ => {}
     }

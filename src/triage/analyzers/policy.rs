@@ -48,10 +48,10 @@ fn quotas(facts: &Facts, out: &mut Vec<Draft>) {
         if full.is_empty() {
             continue;
         }
-        let refused = out.iter().any(|d| {
-            d.rule == "pod-create-quota" && d.touches.contains(&Subject::new("resourcequota", namespace, name))
-        });
-        let severity = if refused { Severity::Critical } else { Severity::Info };
+        let subject = Subject::new("resourcequota", namespace, name);
+        let refused = out.iter().filter(|d| d.rule == "pod-create-quota" && d.touches.contains(&subject));
+        let severity = refused.map(|d| d.severity).max().unwrap_or(Severity::Info);
+        let refused = severity > Severity::Info;
         out.push(
             Draft::new("quota-exhausted", Category::Resources, severity, Level::Two)
                 .about(Subject::new("resourcequota", namespace, name))
