@@ -83,6 +83,7 @@ fn run_case((pods, bytes): (usize, u64)) {
                 .args(["collect", "--quiet", "--force", "--profile", "kubernetes", "--log-limit", "1GiB"])
                 .args(["--max-size", "100GiB", "--timeout", "1h", "--kubeconfig"])
                 .arg(&kubeconfig)
+                .args(SyntheticCluster::new(pods as u64, bytes, 3).namespace_names().iter().flat_map(|n| ["-n", n]))
                 .arg("--output")
                 .arg(&out),
         );
