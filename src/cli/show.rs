@@ -50,6 +50,9 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     for problem in store.problems() {
         output.notice(&format!("warning: {problem}"));
     }
+    for (path, reason) in store.damage() {
+        output.notice(&format!("warning: {path}: {reason}"));
+    }
     done.map(|()| Exit::Complete)
 }
 

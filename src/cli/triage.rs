@@ -80,6 +80,9 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
                 manifest.profile,
                 crate::model::time::rfc3339(manifest.finished)
             ));
+            for problem in store.problems() {
+                output.notice(&format!("{}: {problem}", path.display()));
+            }
         }
         let triage =
             triage::run(store.as_ref(), &manifest).with_context(|| format!("cannot read {}", path.display()))?;

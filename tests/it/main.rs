@@ -6,6 +6,7 @@ mod cli;
 mod collect;
 mod demo;
 mod engine;
+mod foreign;
 mod host;
 mod kubernetes;
 mod redaction;
