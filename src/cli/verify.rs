@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use super::Exit;
+use super::audit::FinalAudit;
 use super::output::{Format, Output};
-use super::show::{put, size_text};
-use crate::bundle::{LeakAudit, Problem, VerifyReport, verify};
+use super::show::put;
+use crate::bundle::{Problem, VerifyReport, verify};
+use crate::model::size;
 
 /// Arguments of `casefile verify`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ pub(super) struct Args {
 /// Runs the command.
 #[expect(clippy::needless_pass_by_value, reason = "all commands have this signature")]
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
-    let report = verify(&args.bundle, audit())?;
+    let report = verify(&args.bundle, Some(&FinalAudit::new()))?;
     let text = if output.format == Format::Json {
         format!("{}\n", serde_json::to_string_pretty(&json(&report))?)
     } else {
@@ -32,11 +34,6 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         (true, false) => Exit::Error,
         (true, true) => Exit::Complete,
     })
-}
-
-/// The independent leak audit.
-fn audit() -> Option<&'static dyn LeakAudit> {
-    None
 }
 
 fn json(report: &VerifyReport) -> serde_json::Value {
@@ -69,7 +66,7 @@ fn human(bundle: &str, report: &VerifyReport) -> String {
     out.push_str(&format!(
         "{bundle}: {verdict} ({} files, {}, {} items in the ledger{})\n",
         report.files,
-        size_text(report.bytes),
+        size::human(report.bytes),
         report.items,
         if report.audited { ", audited for leaks" } else { "" }
     ));

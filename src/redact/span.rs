@@ -29,7 +29,7 @@ impl Span {
     }
 }
 
-/// Sorts spans and joins those that overlap. The label of a union is that of its widest part; among equals the lowest
+/// Sorts spans and joins those that overlap or touch. The label of a union is that of its widest part; among equals the lowest
 /// rule index wins, so that the result does not depend on the order of detection.
 pub(super) fn union(spans: &mut Vec<Span>) {
     spans.retain(|s| s.start < s.end);
@@ -37,7 +37,7 @@ pub(super) fn union(spans: &mut Vec<Span>) {
     let mut kept = 0;
     for i in 0..spans.len() {
         let next = spans[i];
-        if kept > 0 && next.start < spans[kept - 1].end {
+        if kept > 0 && next.start <= spans[kept - 1].end {
             let last = &mut spans[kept - 1];
             if next.end > last.end {
                 last.end = next.end;
@@ -63,6 +63,6 @@ mod tests {
         let mut spans = vec![Span::new(5, 9, 1), Span::new(0, 3, 2), Span::new(7, 12, 3), Span::new(12, 14, 4)];
         union(&mut spans);
         let ends: Vec<_> = spans.iter().map(|s| (s.start, s.end)).collect();
-        assert_eq!(ends, [(0, 3), (5, 12), (12, 14)]);
+        assert_eq!(ends, [(0, 3), (5, 14)]);
     }
 }

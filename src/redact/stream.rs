@@ -266,9 +266,6 @@ impl Stream {
         let inner = self.redactor.inner();
         let env = Env { set: &inner.set, ids: &inner.ids, format: self.format };
         let outcome = scan::scan(env, &self.buffer[..end], more, &mut self.scratch, &mut self.spans);
-        if self.format == Format::Json {
-            self.clip();
-        }
         let (base, seen) = (self.base, self.seen);
         for (start, stop, rule, bare) in &self.found {
             let at = |o: u64| usize::try_from(o.saturating_sub(base)).unwrap_or(usize::MAX);
@@ -282,23 +279,6 @@ impl Stream {
         }
         union(&mut self.spans);
         outcome
-    }
-
-    /// In JSON a span of the byte engine never leaves the string that it begins in.
-    fn clip(&mut self) {
-        for span in &mut self.spans {
-            let mut at = span.start;
-            while let Some(i) = memchr::memchr(b'"', &self.buffer[at..span.end]) {
-                let quote = at + i;
-                let slashes = self.buffer[..quote].iter().rev().take_while(|b| **b == b'\\').count();
-                if slashes % 2 == 0 {
-                    span.end = quote;
-                    span.id = None;
-                    break;
-                }
-                at = quote + 1;
-            }
-        }
     }
 
     /// Writes the buffer up to `limit`, spans replaced.

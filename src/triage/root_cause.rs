@@ -16,7 +16,7 @@ use crate::profile::LabelSelector;
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 64] = [
+const DEPTHS: [(&str, u8); 66] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -75,6 +75,8 @@ const DEPTHS: [(&str, u8); 64] = [
     ("workload-unavailable", 5),
     ("rollout-stuck", 5),
     ("cronjob-failing", 5),
+    ("host-disk-full", 0),
+    ("host-mount-hangs", 0),
     ("kms-peers-unreachable", 2),
     ("kms-endpoint-silent", 3),
     ("kms-endpoint-unreachable", 6),
@@ -421,5 +423,39 @@ impl Score {
             value /= 4.0;
         }
         Self { value, explains, important: about_main }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_depths_are_those_of_the_code() {
+        let text = include_str!("../../docs/triage.md");
+        let mut documented = BTreeSet::new();
+        for row in text.lines().filter(|l| l.starts_with("| `")) {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            let Some(stated) = cells.last().and_then(|c| c.parse::<u8>().ok()) else { continue };
+            for rule in cells[0].split('`').skip(1).step_by(2) {
+                documented.insert(rule.to_owned());
+                assert_eq!(depth(&rule.replace('<', "")), stated, "{rule}");
+            }
+        }
+        for (rule, _) in DEPTHS {
+            assert!(documented.contains(rule), "{rule} is not in docs/triage.md");
+        }
+    }
+
+    #[test]
+    fn chains_cannot_go_in_circles() {
+        let mut rules = BTreeSet::new();
+        for (rule, _) in DEPTHS {
+            assert!(rules.insert(rule), "{rule} stands twice");
+        }
+        assert_eq!(depth("kms/CFG03"), SIGNATURE);
+        assert!(
+            depth("node-not-ready") < depth("pod-not-ready") && depth("pod-not-ready") < depth("workload-unavailable")
+        );
     }
 }

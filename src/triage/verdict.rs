@@ -38,12 +38,14 @@ pub(super) fn status(findings: &[Finding], facts: &Facts, manifest: &Manifest, c
         _ => {}
     }
     // No trouble was seen. Whether there is none depends on whether anybody could look.
-    let nothing = facts.lists.is_empty() && facts.logs.is_empty() && manifest.ledger.is_empty();
+    let nothing =
+        !facts.host.was_seen() && facts.lists.is_empty() && facts.logs.is_empty() && manifest.ledger.is_empty();
     let pods_hidden = facts.pods.is_empty()
         && manifest.ledger.iter().any(|e| hides(e.outcome) && e.item.as_str().split('/').any(|part| part == "pods"));
-    // There is no rule about a host yet, and where no rule looks, nobody can say that all is well.
-    let no_pods = !facts.lists.iter().any(|(group, plural, _)| group.is_empty() && plural == "pods");
-    if nothing || pods_hidden || no_pods || share(coverage) < 0.5 {
+    // Where no rule could look, nobody can say that all is well.
+    let listed = facts.lists.iter().any(|(group, plural, _)| group.is_empty() && plural == "pods");
+    let looked = listed || manifest.profile == "host" && facts.host.was_seen();
+    if nothing || pods_hidden || !looked || share(coverage) < 0.5 {
         return Status::Unknown;
     }
     let whole = findings.iter().all(|f| f.category != Category::DataQuality) && coverage.seen == coverage.planned;

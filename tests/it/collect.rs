@@ -419,3 +419,44 @@ fn doctor_names_missing_rights_and_a_role_for_them() {
     assert!(role.contains("kind: ClusterRole\n") && role.contains("pods/log"), "{role}");
     assert!(!role.contains("delete") && !role.contains("'*'") && !role.contains("\"*\""), "{role}");
 }
+
+/// A file system of its own that is full after a few megabytes; none where mounting is not allowed.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let option = format!("size={size}");
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &option, "tmpfs"])
+            .arg(dir.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        mounted.is_ok_and(|s| s.success()).then(|| Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+#[ignore = "needs the right to mount a tmpfs"]
+fn root_a_full_disk_ends_in_a_valid_bundle_that_says_so() {
+    let disk = SmallDisk::mount("3m").expect("this test runs as root");
+    let store = casefile::serve::synthetic::SyntheticCluster::new(60, 1 << 20, 2);
+    let namespace = store.namespace_names().remove(0);
+    let cluster = Cluster::start(std::sync::Arc::new(store), |b| b);
+    let ran = collect(&cluster, &["--profile", "kubernetes", "-n", &namespace, "-o"]).arg(disk.0.path()).run().code(3);
+    let archives: Vec<_> = std::fs::read_dir(disk.0.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(archives.len(), 1, "{archives:?} {}", ran.stderr());
+    let tar = std::process::Command::new("tar").arg("tzf").arg(&archives[0]).output().unwrap();
+    assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
+    let bundle = Bundle::open(&archives[0]);
+    assert_eq!(bundle.manifest.status, RunStatus::SpoolFailed);
+    assert!(bundle.manifest.ledger.iter().any(|e| e.outcome.as_str() == "cancelled"));
+    assert!(bundle.manifest.ledger.iter().any(|e| e.item.family() == "logs" && e.bytes > 0));
+    Casefile::new(&["verify"]).arg(&archives[0]).run().code(0);
+}

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bundle;
+mod cli;
 mod collect;
 mod demo;
 mod engine;

@@ -123,6 +123,16 @@ fn trap_pem_in_base64_of_three_alignments() {
 }
 
 #[test]
+fn trap_pem_as_a_list_of_lines() {
+    let lines: Vec<&str> = PEM.lines().collect();
+    let input = serde_json::to_string_pretty(&lines).unwrap();
+    for format in [Format::Json, Format::Text] {
+        let out = pem_gone(format, &input);
+        serde_json::from_str::<Vec<String>>(&out).unwrap();
+    }
+}
+
+#[test]
 fn trap_pem_in_wrapped_base64() {
     let encoded = STANDARD.encode(PEM);
     let wrapped: Vec<&str> = encoded.as_bytes().chunks(76).map(|c| std::str::from_utf8(c).unwrap()).collect();
@@ -186,6 +196,8 @@ fn trap_names_that_look_sensitive() {
         "author=jane authority=ca",
         "key.path = \"/certs/tls.key\"",
         "web_identity_token_port = 50100",
+        "INFO kms_lib::engine::threshold::service::session: src/session.rs:12: Loaded MPC context 1",
+        "Making base session: session_id=329927373708105442165995373675939613794, context_id=0700000",
         "operation=\"keygen_request\" kms_fhe_key_cache_size 3",
         "PublicKey ServerKey VerfKey SigningKey FhePrivateKey",
         "verification_address: 0x52908400098527886E0F7030069857D2E4169EE7",
@@ -526,12 +538,64 @@ fn fragment() -> impl Strategy<Value = String> {
     prop_oneof![8 => proptest::sample::select(fixed).prop_map(|s: &'static str| s.to_owned()), 1 => "[ -~]{0,12}"]
 }
 
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let keys = [
+        "password",
+        "token",
+        "name",
+        "value",
+        "a",
+        "data",
+        "kind",
+        "tokens",
+        "private_key",
+        "auth",
+        "url",
+        "note",
+        "x-api-key",
+    ];
+    let texts = [
+        "Hunter2xyz",
+        "DB_PASSWORD",
+        "a\"b\\c",
+        "Secret",
+        "password=abc DEF",
+        "line\npassword: x y\nend",
+        "postgres://u:p\"w@h/db",
+        "it's",
+        "Cookie: a=bcd; e=fgh",
+        "{\"password\":\"in\\\"ner\"}",
+        "Bearer abcDEF123456",
+        "",
+        "x: y",
+        "# c",
+        "- a",
+        "AKIAQWERTYUIOPASDFGH",
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n",
+        "password='",
+        "${X}",
+    ];
+    let leaf = prop_oneof![
+        6 => proptest::sample::select(texts.to_vec()).prop_map(serde_json::Value::from),
+        1 => any::<u32>().prop_map(serde_json::Value::from),
+        1 => Just(serde_json::Value::Null),
+        1 => any::<bool>().prop_map(serde_json::Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            proptest::collection::vec((proptest::sample::select(keys.to_vec()), inner), 0..5)
+                .prop_map(|m| m.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+        ]
+    })
+}
+
 fn format() -> impl Strategy<Value = Format> {
     proptest::sample::select(vec![Format::Text, Format::Json, Format::Yaml, Format::Toml, Format::Env])
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_split_of_anything_gives_the_same(parts in proptest::collection::vec(fragment(), 0..24), format in format(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6)) {
@@ -541,6 +605,32 @@ proptest! {
         let whole = redact(format, input.as_bytes());
         let pieces = in_pieces(format, input.as_bytes(), &cuts);
         prop_assert_eq!(String::from_utf8_lossy(&pieces), String::from_utf8_lossy(&whole));
+    }
+
+    #[test]
+    fn a_second_pass_changes_nothing(parts in proptest::collection::vec(fragment(), 0..16), format in format()) {
+        let once = redact(format, parts.join("\n").as_bytes());
+        let twice = redact(format, &once);
+        prop_assert_eq!(String::from_utf8_lossy(&twice), String::from_utf8_lossy(&once));
+    }
+
+    #[test]
+    fn json_stays_json_with_the_same_keys(value in json(), pretty in any::<bool>()) {
+        let input = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+        let out = text(Format::Json, &input);
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(&out);
+        prop_assert!(parsed.is_ok(), "{}\n{}", input, out);
+        prop_assert_eq!(keys(&parsed.unwrap()), keys(&value));
+    }
+
+    #[test]
+    fn yaml_stays_yaml_with_the_same_keys(value in json()) {
+        let input = serde_saphyr::to_string(&value).unwrap();
+        let Ok(before) = serde_saphyr::from_str::<serde_json::Value>(&input) else { return Ok(()) };
+        let out = text(Format::Yaml, &input);
+        let parsed = serde_saphyr::from_str::<serde_json::Value>(&out);
+        prop_assert!(parsed.is_ok(), "{}\n{}", input, out);
+        prop_assert_eq!(keys(&parsed.unwrap()), keys(&before), "{}\n{}", input, out);
     }
 
     #[test]
@@ -686,6 +776,10 @@ fn secrets_in_yaml_and_json_documents_lose_their_data() {
         format!("{{\n \"apiVersion\":\"v1\",\n \"data\":{{\n  \"blob\":\"{encoded}\"}},\n \"kind\":\"Secret\"}}");
     gone(Format::Json, &json, &encoded);
     stays(Format::Json, &json.replace("\"Secret\"", "\"ConfigMap\""));
+    let applied = serde_json::json!({"apiVersion": "v1", "data": {"blob": encoded}, "kind": "Secret"}).to_string();
+    let pod =
+        serde_json::json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}}});
+    gone(Format::Json, &pod.to_string(), &encoded);
 }
 
 // ---- structure -------------------------------------------------------------------------------------------------
@@ -777,4 +871,77 @@ fn planted_secrets_leave_in_no_carrier() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn lines_that_people_really_write() {
+    let phrase = "abandon ability able about above absent absorb abstract absurd abuse access accident";
+    let hex = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+    for (input, secret) in [
+        ("Authorization=[Bearer abcDEF123456ghi] foo".to_owned(), "abcDEF123456ghi"),
+        (r#"{"headers":{"cookie":["sid=abcdef12345; a=b"]}}"#.to_owned(), "abcdef12345"),
+        ("password: correct horse battery staple".to_owned(), "horse"),
+        ("Server=tcp:h;Password=ab,c;d!ef;User=x".to_owned(), "ab,c;d!ef"),
+        ("mongodb://user:p@ss/w0rd@cluster0.example.net/db?x=1".to_owned(), "ss/w0rd"),
+        (format!("Your seed phrase is: {phrase}"), phrase),
+        (format!("seed phrase: {phrase}"), phrase),
+        (format!("PrivateKey({hex})"), hex),
+        (format!("private key 0x{hex}"), hex),
+        ("password is hunter2".to_owned(), "hunter2"),
+        ("password: Some(Secret(\"hunter2\"))".to_owned(), "hunter2"),
+        ("secret: SecretString(\"hunter2x\")".to_owned(), "hunter2x"),
+    ] {
+        gone(Format::Text, &input, secret);
+    }
+}
+
+fn casefile(args: &[&std::path::Path], stdin: &str) -> (i32, String, String) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_casefile"))
+        .arg("redact")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A usage error closes the pipe before it is read.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let out = child.wait_with_output().unwrap();
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn the_command_redacts_files_directories_and_standard_input() {
+    use std::path::Path;
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("in");
+    std::fs::create_dir_all(source.join("a")).unwrap();
+    std::fs::write(source.join("a/x.json"), "{\"password\":12345678}").unwrap();
+    std::fs::write(source.join("y.log"), "fine\n").unwrap();
+    let target = dir.path().join("out");
+    let (code, _, err) = casefile(&[&source, Path::new("-o"), &target], "");
+    assert_eq!(code, 0, "{err}");
+    assert!(std::fs::read_to_string(target.join("a/x.json")).unwrap().starts_with("{\"password\":\"REDACTED-"));
+    assert_eq!(std::fs::read_to_string(target.join("y.log")).unwrap(), "fine\n");
+    let (code, _, err) = casefile(&[&source, Path::new("-o"), &target], "");
+    assert_eq!((code, err.contains("exists")), (2, true), "{err}");
+
+    let (code, out, _) = casefile(&[], "password=Hunter2xyz\n");
+    assert!(code == 0 && out.starts_with("password=REDACTED-password-"), "{out}");
+    let key = dir.path().join("key");
+    std::fs::write(&key, [9; 32]).unwrap();
+    let with_key = [Path::new("--correlation-key"), &key];
+    assert_eq!(casefile(&with_key, "password=Hunter2xyz\n").1, casefile(&with_key, "password=Hunter2xyz\n").1);
+    let (code, out, err) =
+        casefile(&[Path::new("--redaction-rules"), &dir.path().join("none")], "password=Hunter2xyz\n");
+    assert!(code == 1 && out.is_empty() && err.contains("none"), "{code} {err}");
+
+    let (code, out, err) = casefile(&[Path::new("rules"), Path::new("check")], "");
+    assert!(code == 0 && out.contains(" 0 examples failed"), "{out}{err}");
+    let (code, out, _) = casefile(&[Path::new("rules"), Path::new("explain"), Path::new("github-token")], "");
+    assert!(code == 0 && out.contains("REDACTED-github-token-"), "{out}");
+    assert_eq!(casefile(&[Path::new("rules"), Path::new("explain"), Path::new("nope")], "").0, 2);
 }

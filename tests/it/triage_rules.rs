@@ -7,6 +7,70 @@ use casefile::model::{Manifest, RunStatus, SCHEMA_VERSION, Tool};
 use casefile::triage::{self, Severity, Status, Triage};
 use serde_json::{Value, json};
 
+#[test]
+fn hosts() {
+    let run = |files: &[(&str, String)]| {
+        let mut store = MemStore::new();
+        for (path, text) in files {
+            store.insert(*path, text.clone().into_bytes());
+        }
+        triage::run(&store, &manifest("host")).unwrap()
+    };
+    let disks = |percent: i64| {
+        let mount = |kind: &str| {
+            json!({"mount_point": format!("/{kind}"), "type": kind, "device": kind, "size_bytes": 100_i64 << 30,
+            "available_bytes": (100 - percent) << 30, "used_percent": percent, "inodes_used_percent": 3, "read_only": false})
+        };
+        // An image is always full.
+        let mut image = mount("squashfs");
+        image["used_percent"] = json!(100);
+        ("host/disks.json", json!({"mounts": [mount("ext4"), image]}).to_string())
+    };
+    let memory = |free: i64| {
+        ("host/system.json", json!({"memory_kib": {"MemTotal": 1_000_000, "MemAvailable": free}}).to_string())
+    };
+    let rules = |t: &Triage| t.findings.iter().map(|f| f.rule.clone()).collect::<Vec<_>>();
+
+    let quiet = run(&[disks(40), memory(600_000)]);
+    assert_eq!((quiet.status, rules(&quiet)), (Status::Optimal, vec![]));
+    let full = run(&[disks(98), memory(10_000)]);
+    assert_eq!(full.status, Status::Unhealthy);
+    assert_eq!(full.root().unwrap().rule, "host-disk-full");
+    assert!(
+        full.root().unwrap().title.contains("/ext4 is 98 % full: 2 GiB left of 100 GiB"),
+        "{}",
+        full.root().unwrap().title
+    );
+    assert_eq!(rules(&full), ["host-disk-full", "host-memory-low"]);
+    let unit = (
+        "host/units/kms-core.service.txt",
+        "ActiveState=failed\nResult=exit-code\nNRestarts=7\nExecMainStatus=1\n".to_owned(),
+    );
+    let kills = ("host/kernel-errors.log", "x\nOut of memory: Killed process 12 (kms-server)\n".to_owned());
+    let failed = run(&[disks(40), unit, kills]);
+    assert_eq!(rules(&failed), ["host-unit-failed", "host-oom-kill"]);
+    assert_eq!(run(&[]).status, Status::Unknown);
+}
+
+fn manifest(profile: &str) -> Manifest {
+    let now = "2026-11-21T06:30:00Z".parse().unwrap();
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        tool: Tool::this(),
+        status: RunStatus::Finished,
+        profile: profile.to_owned(),
+        parameters: BTreeMap::new(),
+        namespaces: vec!["n".to_owned()],
+        case: None,
+        started: now,
+        finished: now,
+        clocks: Vec::new(),
+        notes: BTreeMap::new(),
+        ledger: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
 /// A cluster that is put together list by list.
 #[derive(Default)]
 struct Cluster {
@@ -64,23 +128,7 @@ impl Cluster {
         for (path, text) in &self.logs {
             store.insert(path.clone(), text.clone().into_bytes());
         }
-        let now = "2026-11-21T06:30:00Z".parse().unwrap();
-        let manifest = Manifest {
-            schema_version: SCHEMA_VERSION,
-            tool: Tool::this(),
-            status: RunStatus::Finished,
-            profile: "kubernetes".to_owned(),
-            parameters: BTreeMap::new(),
-            namespaces: vec!["n".to_owned()],
-            case: None,
-            started: now,
-            finished: now,
-            clocks: Vec::new(),
-            notes: BTreeMap::new(),
-            ledger: Vec::new(),
-            files: Vec::new(),
-        };
-        triage::run(&store, &manifest).unwrap()
+        triage::run(&store, &manifest("kubernetes")).unwrap()
     }
 
     /// The root cause must be `rule`, and explain a finding of each of `effects`.
@@ -426,4 +474,25 @@ fn healthy_clusters_of_several_shapes_stay_silent() {
     // A rollout that has just begun.
     let young = json!({"metadata": {"name": "d", "namespace": "n", "creationTimestamp": "2026-11-21T06:29:30Z"}, "spec": {"replicas": 1}, "status": {}});
     Cluster::new().add("deployments/n", young).is_quiet();
+}
+
+#[test]
+fn a_stuck_rollout_behind_a_version_that_serves_is_a_warning() {
+    let deployment = |ready: i64| {
+        json!({"metadata": {"name": "d", "namespace": "n"}, "spec": {"replicas": 1}, "status": {"readyReplicas": ready, "conditions": [
+            {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out", "lastTransitionTime": "2026-11-21T06:20:00Z"}]}})
+    };
+    let mut new = waiting("d-2-x", "ImagePullBackOff", "i:1: not found");
+    new["metadata"]["ownerReferences"] = json!([{"kind": "ReplicaSet", "name": "d-2", "controller": true}]);
+    let set = json!({"metadata": {"name": "d-2", "namespace": "n", "ownerReferences": [{"kind": "Deployment", "name": "d", "controller": true}]},
+        "spec": {"replicas": 1}, "status": {}});
+    let cluster = |ready| {
+        Cluster::new()
+            .add("pods/n", new.clone())
+            .add("replicasets/n", set.clone())
+            .add("deployments/n", deployment(ready))
+    };
+    let effects = ["rollout-stuck:deployment/n/d"];
+    assert_eq!(cluster(1).is("image-pull-not-found", &effects).status, Status::Degraded);
+    assert_eq!(cluster(0).is("image-pull-not-found", &effects).status, Status::Unhealthy);
 }

@@ -113,13 +113,16 @@ impl SpoolWriter {
 
     /// After a crash between [`Self::seal`] and this, `recover` finds the same block twice and takes it once.
     fn truncate_tail(&mut self) -> Result<(), SpoolError> {
+        let block = self.pending.len() as u64;
         self.pending.clear();
         let Some(tail) = &self.tail else { return Ok(()) };
         tail.set_len(0).map_err(|e| {
             // The block is in its member; it must not count again.
             self.tail = None;
             self.spool.failed(&tail_name(self.id), e)
-        })
+        })?;
+        self.spool.freed(block);
+        Ok(())
     }
 
     /// Appends the pending block to the newest segment as one gzip member.
@@ -148,6 +151,7 @@ impl SpoolWriter {
         if self.segments.len() > 1 {
             let oldest = self.segments.remove(0);
             self.dropped += oldest.raw;
+            self.spool.freed(oldest.stored);
             self.spool.append(&Record::Dropped { id: self.id, dropped: self.dropped })?;
             self.remove(&oldest.name)?;
         }
@@ -169,7 +173,9 @@ impl SpoolWriter {
     pub fn restart(&mut self) -> Result<(), SpoolError> {
         for segment in std::mem::take(&mut self.segments) {
             self.remove(&segment.name)?;
+            self.spool.freed(segment.stored);
         }
+        self.spool.freed(self.pending.len() as u64);
         self.tail = None;
         match std::fs::remove_file(self.spool.dir().join(tail_name(self.id))) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -233,6 +239,7 @@ impl SpoolWriter {
         if self.broken || (self.segments.is_empty() && self.pending.len() <= SHARED_MEMBER) {
             return Ok(self.tail_piece());
         }
+        let block = self.pending.len() as u64;
         if !self.pending.is_empty() {
             self.seal()?;
             self.pending.clear();
@@ -240,6 +247,7 @@ impl SpoolWriter {
         if self.tail.take().is_some() {
             // A file that stays is ignored, because the journal says where the content lies.
             let _ = self.remove(&tail_name(self.id));
+            self.spool.freed(block);
         }
         Ok(None)
     }

@@ -35,6 +35,11 @@ use names::Names;
 use crate::model::{BundlePath, FileEntry, LedgerEntry};
 use crate::redact::Redacted;
 
+/// Bytes between two looks at the room on the disk.
+const LOOK_EVERY: u64 = 64 << 10;
+/// Room that the summary, the report and the manifest need beside the artifacts.
+const REPORTS: u64 = 256 << 10;
+
 /// Why the spool failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -70,6 +75,10 @@ struct Inner {
     next: AtomicU64,
     names: Mutex<Names>,
     files: Mutex<BTreeMap<u64, Stored>>,
+    /// Bytes that the artifacts have on the disk. The archive needs at most as many.
+    used: AtomicU64,
+    /// Bytes written since the room was looked at.
+    unseen: AtomicU64,
     /// How many more bytes may be written: a full disk on demand.
     #[cfg(test)]
     budget: AtomicU64,
@@ -122,6 +131,8 @@ impl Spool {
                 journal: Mutex::new(journal),
                 next: AtomicU64::new(next),
                 names: Mutex::new(names),
+                used: AtomicU64::new(files.values().map(Stored::on_disk).sum()),
+                unseen: AtomicU64::new(LOOK_EVERY),
                 files: Mutex::new(files),
                 #[cfg(test)]
                 budget: AtomicU64::new(u64::MAX),
@@ -202,15 +213,44 @@ impl Spool {
         line.push(b'\n');
         let mut journal = locked(&self.inner.journal);
         let before = journal.metadata().map_err(|e| self.failed(JOURNAL, e))?.len();
-        self.write(&mut journal, &line).map_err(|source| {
+        self.write_anyway(&mut journal, &line).map_err(|source| {
             // Half a record would swallow the next one.
             let _ = journal.set_len(before);
             self.failed(JOURNAL, source)
         })
     }
 
-    /// Writes to a file that is open for appending.
+    /// Writes to a file of an artifact that is open for appending.
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        self.look_for_room(bytes.len() as u64)?;
+        self.write_anyway(file, bytes)?;
+        self.inner.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses to write when the disk would have too little room left for the archive: a full disk must end in a bundle
+    /// with what is there, and not in a spool that cannot be packed.
+    fn look_for_room(&self, bytes: u64) -> io::Result<()> {
+        if self.inner.unseen.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_EVERY {
+            return Ok(());
+        }
+        self.inner.unseen.store(0, Ordering::Relaxed);
+        let needed = self.inner.used.load(Ordering::Relaxed) + 2 * bytes + REPORTS;
+        match free_bytes(&self.inner.dir) {
+            Some(free) if free < needed => Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("the disk has {free} bytes left, and the archive will need up to {needed}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that an artifact gave back room.
+    fn freed(&self, bytes: u64) {
+        let _ = self.inner.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |u| Some(u.saturating_sub(bytes)));
+    }
+
+    fn write_anyway(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         #[cfg(test)]
         {
             let left = self.inner.budget.load(Ordering::Relaxed);
@@ -242,6 +282,20 @@ fn create_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Bytes that this user may still write to the disk of a directory; none where that cannot be known.
+fn free_bytes(dir: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let stat = rustix::fs::statvfs(dir).ok()?;
+        stat.f_bavail.checked_mul(stat.f_frsize)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        None
+    }
 }
 
 /// A panic elsewhere does not make the lists wrong: each change is one call.

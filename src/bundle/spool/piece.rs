@@ -86,6 +86,11 @@ pub(in crate::bundle) struct Stored {
 }
 
 impl Stored {
+    /// Bytes that the artifact has on the disk.
+    pub(super) fn on_disk(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.stored).sum()
+    }
+
     /// Reads the artifact from its beginning.
     pub(in crate::bundle) fn reader(&self, dir: &Path) -> Pieces {
         Pieces::new(dir, &self.pieces)

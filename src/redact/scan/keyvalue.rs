@@ -2,7 +2,7 @@
 
 use super::literals::Hit;
 use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
-use super::words::{Class, classify};
+use super::words::Class;
 use super::{Scan, argument, bounds};
 use crate::redact::Format;
 use crate::redact::rules::{engine, normal_key};
@@ -35,8 +35,8 @@ impl Scan<'_> {
         if head == b'b' && hit.end - hit.start == 6 {
             self.scheme(hit.start, hit.end);
         }
-        let Some(key) = self.key_around(hit) else { return };
-        if (key.start, key.end) == self.last_key {
+        let Some(key) = self.key_around(self.with_phrase(hit)) else { return };
+        if (key.start, key.end) == self.last_key || self.env.set.is_own(&bytes[key.start..key.end]) {
             return;
         }
         self.last_key = (key.start, key.end);
@@ -61,15 +61,27 @@ impl Scan<'_> {
         self.value(key, class, value_at, sign);
     }
 
+    /// `seed` together with the `phrase` or `words` behind it.
+    fn with_phrase(&self, hit: Hit) -> Hit {
+        let rest = &self.bytes[hit.end..];
+        let more = [&b" phrase"[..], b" words", b"_phrase", b"_words"];
+        let seed = self.bytes[hit.start..hit.end].eq_ignore_ascii_case(b"seed");
+        let len = more
+            .iter()
+            .find(|m| seed && rest.get(..m.len()).is_some_and(|r| r.eq_ignore_ascii_case(m)))
+            .map_or(0, |m| m.len());
+        Hit { end: hit.end + len, ..hit }
+    }
+
     /// The class of a name, with the keys that users' rules add.
-    pub(super) fn classify(&self, key: &[u8]) -> Class {
+    pub(super) fn classify(&mut self, key: &[u8]) -> Class {
         if !self.env.set.keys.is_empty() {
             let normal = normal_key(key);
             if let Some((_, rule)) = self.env.set.keys.iter().find(|(k, _)| normal.ends_with(k.as_slice())) {
                 return Class::Secret(*rule);
             }
         }
-        classify(key)
+        self.classes.of(key)
     }
 
     fn key_around(&mut self, hit: Hit) -> Option<Key> {
@@ -97,7 +109,8 @@ impl Scan<'_> {
         while end > start && matches!(bytes[end - 1], b'-' | b'.' | b' ') {
             end -= 1;
         }
-        if start >= end {
+        // `a::b::session: message` is the path of a Rust module in a log.
+        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") {
             return None;
         }
         let quotes = quote_at(bytes, end, line.1).map(|(q, _)| q).filter(|q| {
@@ -126,6 +139,7 @@ impl Scan<'_> {
             return self.yaml_value(key, class, at);
         }
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
+            let at = if bytes.get(at) == Some(&b'[') { at + 1 } else { at };
             let (from, to) = match quote_at(bytes, at, line_end) {
                 Some((open, from)) => (from, close_of(bytes, from, line_end, open).unwrap_or(line_end)),
                 None => (at, header_end(bytes, at, line_end)),
@@ -135,6 +149,16 @@ impl Scan<'_> {
             } else {
                 self.authorization(from, to);
             };
+        }
+        // `Some("x")`, `SecretString("x")`
+        let mut at = at;
+        let word = bytes[at..line_end]
+            .iter()
+            .take(64)
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'('))
+            .count();
+        if word > 1 && bytes[at + word - 1] == b'(' && quote_at(bytes, at + word, line_end).is_some() {
+            at += word;
         }
         for triple in [&b"\"\"\""[..], b"'''"] {
             if bytes[at..line_end].starts_with(triple) {
@@ -158,6 +182,7 @@ impl Scan<'_> {
         let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
         let tight = sign == b'=' && at == key.end + 1 && leads;
         let whole_line = leads
+            && key.quotes.is_none()
             && (self.env.format == Format::Env
                 || (tight && loud)
                 || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
@@ -189,7 +214,7 @@ impl Scan<'_> {
     }
 
     /// Quoted items of a list on one line (or of a TOML list on several).
-    fn array(&mut self, class: Class, at: usize, line_end: usize) {
+    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize) {
         let bytes = self.bytes;
         let end = if self.env.format == Format::Toml { bytes.len().min(at + 8_192) } else { line_end };
         let mut at = at;
@@ -288,7 +313,28 @@ impl Scan<'_> {
                 return self.judged(Class::Secret(engine::PASSWORD), from + 1, to, None);
             }
         }
-        if matches!(self.classify(word), Class::Secret(engine::MNEMONIC)) {
+        let class = self.classify(word);
+        // `PrivateKey(0x...)`, `private key 0x...`
+        if matches!(class, Class::Secret(engine::PRIVATE_KEY) | Class::Hex(_)) {
+            let from = at
+                + bytes[at..line_end]
+                    .iter()
+                    .take(3)
+                    .take_while(|b| matches!(b, b' ' | b'(' | b'"' | b'\'' | b'['))
+                    .count();
+            let to = from + bytes[from..line_end].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+            if super::value::is_hex32(&bytes[from..to]) {
+                return self.mask(from, to, engine::PRIVATE_KEY, None);
+            }
+        }
+        // `password is x1`
+        if class == Class::Secret(engine::PASSWORD) && bytes[from..line_end].starts_with(b"is ") {
+            let to = bare_end(bytes, from + 3, line_end);
+            if super::value::looks_random(&bytes[from + 3..to], 4) {
+                return self.judged(class, from + 3, to, None);
+            }
+        }
+        if matches!(class, Class::Secret(engine::MNEMONIC)) {
             self.phrase_nearby(key.end, line_end);
         }
     }
@@ -307,7 +353,10 @@ impl Scan<'_> {
                 if words >= 12 {
                     self.mask(from, from + text.len(), engine::MNEMONIC, None);
                 }
-                return;
+                if words >= 12 {
+                    return;
+                }
+                from += run;
             }
             from += 1;
         }

@@ -1,6 +1,6 @@
 //! The byte engine: finds secrets in any text, whatever its format.
 //!
-//! A few vectorised passes find candidates ([`literals`]); each candidate is then checked by code or by one anchored
+//! One pass finds candidates ([`literals`]); each candidate is then checked by code or by one anchored
 //! rule inside a bounded window. Cost does not grow with the number of rules.
 
 mod argument;
@@ -15,6 +15,7 @@ mod region;
 mod rule;
 mod url;
 pub(super) mod value;
+mod vocabulary;
 pub(super) mod words;
 mod yaml_secret;
 mod yaml_value;
@@ -52,8 +53,8 @@ pub(super) struct Outcome {
 /// Buffers that scans reuse.
 #[derive(Default)]
 pub(super) struct Scratch {
-    lower: Vec<u8>,
     hits: Vec<Hit>,
+    classes: words::Classes,
 }
 
 /// One pass over a piece of content that begins at the start of a line.
@@ -64,6 +65,7 @@ pub(super) struct Scan<'a> {
     more: bool,
     depth: u8,
     spans: &'a mut Vec<Span>,
+    classes: &'a mut words::Classes,
     outcome: Outcome,
     /// Hits before this belong to something that is already masked.
     resume: usize,
@@ -77,15 +79,14 @@ pub(super) fn scan(env: Env<'_>, bytes: &[u8], more: bool, scratch: &mut Scratch
 }
 
 fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
-    scratch.lower.clear();
-    scratch.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
-    env.set.literals.hits(bytes, &scratch.lower, &mut scratch.hits);
+    env.set.literals.hits(bytes, &mut scratch.hits);
     let mut scan = Scan {
         env,
         bytes,
         more,
         depth,
         spans,
+        classes: &mut scratch.classes,
         outcome: Outcome::default(),
         resume: 0,
         line: (0, 0),
@@ -98,7 +99,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         if hit.stem {
             scan.at_stem(*hit);
         } else {
-            scan.at_anchor(hit.start);
+            scan.at_anchor(*hit);
         }
         if scan.outcome.hold.is_some() {
             break;
@@ -113,9 +114,9 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
 }
 
 impl Scan<'_> {
-    fn at_anchor(&mut self, at: usize) {
-        let set = self.env.set;
-        for (anchor, len) in set.literals.at(self.bytes, at) {
+    fn at_anchor(&mut self, hit: Hit) {
+        let (set, at) = (self.env.set, hit.start);
+        for (anchor, len) in set.literals.at(self.bytes, hit) {
             match anchor {
                 Anchor::Rule(rule) => self.rule(rule, at, len),
                 Anchor::Url => self.url(at),
@@ -130,9 +131,27 @@ impl Scan<'_> {
 
     /// Notes bytes to replace, unless they are a replacement already.
     fn mask(&mut self, start: usize, end: usize, rule: u16, quotes: Option<Quotes>) {
+        let end = self.clipped(start, end);
         if start < end && self.env.set.is_on(rule) && !self.is_own(start, end) {
             self.spans.push(Span { quotes, ..Span::new(start, end, rule) });
         }
+    }
+
+    /// In JSON a value never leaves the string that it begins in.
+    fn clipped(&self, start: usize, end: usize) -> usize {
+        if self.env.format != Format::Json || start >= end {
+            return end;
+        }
+        let mut at = start;
+        while let Some(i) = memchr::memchr(b'"', &self.bytes[at..end]) {
+            let quote = at + i;
+            let slashes = self.bytes[..quote].iter().rev().take_while(|b| **b == b'\\').count();
+            if slashes.is_multiple_of(2) {
+                return quote;
+            }
+            at = quote + 1;
+        }
+        end
     }
 
     /// Whether the bytes are a replacement, or the head of one.
@@ -142,7 +161,10 @@ impl Scan<'_> {
             return false;
         }
         let run = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-        self.env.set.is_own(&self.bytes[start..end]) || (end <= start + run && self.env.set.is_own(&rest[..run]))
+        // Punctuation behind it is what the first pass left.
+        let tail = self.bytes.get(start + run..end).unwrap_or_default();
+        let bare = tail.len() <= 4 && tail.iter().all(|b| b.is_ascii_punctuation() || b.is_ascii_whitespace());
+        bare && self.env.set.is_own(&rest[..run])
     }
 
     /// The line around a position. NUL ends a line too, as in `/proc/*/environ`.

@@ -100,7 +100,9 @@ impl Scan<'_> {
                 && let Some(end) = close_of(bytes, start, to, open)
             {
                 self.judged(class, start, end, None);
-            } else {
+            } else if bytes.get(start) == Some(&b'[') {
+                self.array(class, start + 1, to);
+            } else if bytes.get(start) != Some(&b'{') {
                 let end = bare_end(bytes, start, to);
                 self.judged(class, start, end, key_quote.map(|(q, _)| q));
             }

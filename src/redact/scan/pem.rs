@@ -26,7 +26,9 @@ impl Scan<'_> {
         let body = at + b"PRIVATE KEY".len() + tail_len + 5;
         let (line_start, line_end) = self.line_of(begin);
         let rest = &bytes[body.min(line_end)..line_end];
-        if rest.iter().all(|b| matches!(b, b'\r' | b' ' | b'\t' | b'\\')) && line_end < bytes.len() {
+        if rest.iter().all(|b| matches!(b, b'\r' | b' ' | b'\t' | b'\\' | b'"' | b'\'' | b','))
+            && line_end < bytes.len()
+        {
             let prefix = bytes[line_start..begin].to_vec();
             self.pem_lines(begin, line_end + 1, &prefix);
         } else if line_end == bytes.len() && self.more && rest.trim_ascii().is_empty() {
@@ -143,10 +145,13 @@ pub(super) fn is_body(line: &[u8], prefix: &[u8]) -> bool {
     }
     let before = line[..start].trim_ascii();
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before).trim_ascii();
-    if before.is_empty() || kind_of_own(word).is_some() {
-        return !word.is_empty() && word.iter().all(|b| is_base64(*b));
+    if let Some(kind) = kind_of_own(word) {
+        return kind == b"private-key";
     }
     let encoded = !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    if before.is_empty() {
+        return encoded;
+    }
     encoded && (word.len() >= 40 || (word.len().is_multiple_of(4) && shape(&line[..start]) == shape(prefix)))
 }
 

@@ -24,7 +24,17 @@ impl Scan<'_> {
         // `${PASSWORD}` and `{{ .x }}` hold characters that would otherwise end the authority.
         let authority = &word[..word.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(word.len())];
         if let Some(sign) = memchr::memrchr(b'@', authority) {
-            self.userinfo(start, start + sign);
+            // `u:p@ss/w0rd@db.example.com`: what stands behind the first `@` is no host, but what stands behind a later one is.
+            let host = &authority[sign + 1..];
+            let query = memchr::memchr(b'?', word).unwrap_or(word.len());
+            let later = memchr::memrchr(b'@', &word[..query]).filter(|l| {
+                let rest = &word[l + 1..query];
+                *l > authority.len()
+                    && !host.iter().any(|b| matches!(b, b'.' | b':'))
+                    && rest.contains(&b'.')
+                    && authority[..sign].contains(&b':')
+            });
+            self.userinfo(start, start + later.unwrap_or(sign));
             return;
         }
         // No `@` in the authority: either no userinfo, or a password that holds `/`, `?` or `#` unescaped. Then what

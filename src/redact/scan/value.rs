@@ -249,14 +249,23 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
         return None;
     }
     let digits = value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+    // Sessions of a protocol have numbers and long hexadecimal ids; those of the web have neither.
+    if matches!(class, Class::Secret(engine::SESSION) | Class::Weak(engine::SESSION))
+        && (digits || (value.len() != 32 && value.iter().all(u8::is_ascii_hexdigit)))
+    {
+        return None;
+    }
     match class {
         Class::Benign => None,
         Class::Hex(rule) => is_hex32(value).then_some(rule),
         Class::Weak(rule) => {
             let url = memchr::memmem::find(value, b"://").is_some();
             let timed = value.ends_with(b"Z") && value.contains(&b':');
+            // `session: id=1`: the value is a setting itself, and judged as one.
+            let setting = memchr::memchr(b'=', value).is_some_and(|i| value[i..].iter().any(u8::is_ascii_alphanumeric));
             let min = if rule == engine::PASSWORD { 6 } else { 8 };
             (!digits
+                && !setting
                 && !url
                 && !timed
                 && !is_path(value)

@@ -107,6 +107,8 @@ impl Scan<'_> {
         let from = (key.line.1 + 1).min(bytes.len());
         let mut at = from;
         let mut items = Vec::new();
+        // The column of the dash in front of a block scalar, and whether its first line is still to come.
+        let mut block: Option<(usize, bool)> = None;
         let limit = bytes.len().min(from + super::LOOKAHEAD);
         loop {
             if at >= limit {
@@ -122,13 +124,29 @@ impl Scan<'_> {
             let stop = stop.unwrap_or(limit);
             let line = &bytes[at..stop];
             let text = line.trim_ascii();
-            if !text.is_empty() {
+            if let Some((dash, fresh)) = block
+                && indent(line) > dash
+                && !text.is_empty()
+            {
+                let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
+                match items.last_mut().filter(|_| !fresh) {
+                    Some((first, len)) => *len = start + text.len() - *first,
+                    None => items.push((start, text.len())),
+                }
+                block = Some((dash, false));
+            } else if !text.is_empty() {
+                block = None;
                 let Some(item) = text.strip_prefix(b"- ").filter(|_| indent(line) >= columns) else { break };
-                let item = item.trim_ascii();
+                let mut item = item.trim_ascii();
+                while let Some(inner) = item.strip_prefix(b"- ") {
+                    item = inner.trim_ascii();
+                }
                 let quoted =
                     matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
                 let item = if quoted { &item[1..item.len() - 1] } else { item };
-                if quoted
+                if matches!(item.first(), Some(b'|' | b'>')) {
+                    block = Some((indent(line), true));
+                } else if quoted
                     || (memchr::memmem::find(item, b": ").is_none() && !item.ends_with(b":") && !item.starts_with(b"{"))
                 {
                     items.push((item.as_ptr() as usize - bytes.as_ptr() as usize, item.len()));

@@ -6,7 +6,7 @@ use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
 use super::super::scan::LOOKAHEAD;
 use super::super::scan::value::judge;
-use super::super::scan::words::{Class, classify};
+use super::super::scan::words::{Class, Classes};
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 10_000;
@@ -43,6 +43,8 @@ enum Kind {
 struct Frame {
     object: bool,
     key: Vec<u8>,
+    /// Class of the key.
+    key_class: Class,
     /// Class of the key in whose value this frame stands, for lists of secrets.
     class: Class,
     pair: Option<Class>,
@@ -66,11 +68,21 @@ pub(in crate::redact) struct Walker {
     expect_key: bool,
     state: State,
     found: Vec<Found>,
+    classes: Classes,
+    next_expiry: u64,
 }
 
 impl Walker {
     pub(in crate::redact) fn new() -> Self {
-        Self { offset: 0, stack: Vec::new(), expect_key: false, state: State::Between, found: Vec::new() }
+        Self {
+            offset: 0,
+            stack: Vec::new(),
+            expect_key: false,
+            state: State::Between,
+            found: Vec::new(),
+            classes: Classes::default(),
+            next_expiry: 0,
+        }
     }
 
     /// Takes the next bytes.
@@ -106,7 +118,7 @@ impl Walker {
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, text, .. } = &self.state else { return None };
         let frame = self.stack.last()?;
-        let class = if frame.object { classify(&frame.key) } else { frame.class };
+        let class = if frame.object { frame.key_class } else { frame.class };
         judge(set, class, text).map(|rule| (start + 1, rule))
     }
 
@@ -125,7 +137,7 @@ impl Walker {
 
     fn is_interesting(&self) -> bool {
         self.stack.last().is_some_and(|f| {
-            let class = if f.object { classify(&f.key) } else { f.class };
+            let class = if f.object { f.key_class } else { f.class };
             class != Class::Benign || f.is_data || is_value(&f.key)
         })
     }
@@ -200,7 +212,7 @@ impl Walker {
         }
         let parent = self.stack.last();
         let class = match parent {
-            Some(p) if !object && p.object => classify(&p.key),
+            Some(p) if !object && p.object => p.key_class,
             Some(p) if !object => p.class,
             _ => Class::Benign,
         };
@@ -208,6 +220,7 @@ impl Walker {
         let frame = Frame {
             object,
             key: Vec::new(),
+            key_class: Class::Benign,
             class,
             pair: None,
             values: Vec::new(),
@@ -248,6 +261,7 @@ impl Walker {
             if let Some(frame) = self.stack.last_mut() {
                 frame.key = super::super::token::unescape(&text).unwrap_or(text);
                 frame.key.truncate(MAX_KEY);
+                frame.key_class = self.classes.of(&frame.key);
             }
             return;
         }
@@ -263,7 +277,7 @@ impl Walker {
     fn value(&mut self, set: &RuleSet, value: Pending) {
         let depth = self.stack.len();
         let Some(frame) = self.stack.last_mut() else { return };
-        let class = if frame.object { classify(&frame.key) } else { frame.class };
+        let class = if frame.object { frame.key_class } else { frame.class };
         if frame.is_data && depth >= 2 {
             let always = frame.is_string_data;
             let kind = self.stack[depth - 2].kind;
@@ -274,11 +288,18 @@ impl Walker {
                 let copy = Pending { text: value.text.clone(), ..value };
                 self.stack[depth - 2].data.push(copy);
             }
+        } else if frame.object && frame.key.ends_with(b"last-applied-configuration") {
+            // A Secret inside the text of an annotation: nothing of it may stay.
+            let has = |needle: &[u8]| memchr::memmem::find(&value.text, needle).is_some();
+            let cut = value.text.len() >= MAX_VALUE && !has(b"\\\"kind\\\":");
+            if has(b"\\\"kind\\\":\\\"Secret\\\"") || (cut && (has(b"\\\"data\\\":") || has(b"\\\"stringData\\\":"))) {
+                return self.secret_data(set, &value);
+            }
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
                 b"name" | b"key" | b"Name" | b"Key" if frame.pair.is_none() => {
-                    let class = classify(&value.text);
+                    let class = self.classes.of(&value.text);
                     frame.pair = Some(class);
                 }
                 _ => {}
@@ -321,6 +342,11 @@ impl Walker {
 
     /// Decides about values whose object is too long to wait for: they are taken for secret where they may be.
     fn expire(&mut self, set: &RuleSet) {
+        // The whole stack is looked at, so not behind every string.
+        if self.offset < self.next_expiry {
+            return;
+        }
+        self.next_expiry = self.offset + 4_096;
         let limit = self.offset.saturating_sub(LOOKAHEAD as u64);
         for i in 0..self.stack.len() {
             if self.stack[i].values.first().is_some_and(|v| v.start < limit) {

@@ -128,7 +128,12 @@ fn draft(
         .because(format!("the line is known: signature {} of profile {}", signature.id, context.manifest.profile))
         .same_when(telling(&hit.excerpt).chars().filter(|c| !c.is_ascii_digit()).collect::<String>())
         .times(hit.count)
-        .remedy(signature.remedy.iter().cloned())
+        .remedy(
+            signature
+                .remedy
+                .iter()
+                .map(|step| step.replace("{namespace}", subject.namespace()).replace("{pod}", subject.name())),
+        )
         .reaches(if signature.category == Category::Connectivity { Vec::new() } else { vec![subject.clone()] })
 }
 

@@ -6,6 +6,7 @@ mod conditions;
 mod containers;
 mod events;
 mod exits;
+mod host;
 mod images;
 mod kms;
 mod logs;
@@ -22,6 +23,7 @@ pub(in crate::triage) use visibility::hides;
 
 use super::draft::Draft;
 use super::facts::Facts;
+use super::finding::{Severity, Subject};
 use super::signatures::Signatures;
 use crate::model::Manifest;
 
@@ -40,6 +42,7 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     logs::analyze(context, &mut drafts);
     pods::analyze(facts, &mut drafts);
     workloads::analyze(facts, &mut drafts);
+    soften(facts, &mut drafts);
     storage::analyze(facts, &mut drafts);
     nodes::analyze(facts, &mut drafts);
     services::analyze(facts, &mut drafts);
@@ -48,8 +51,38 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     cluster::analyze(context, &mut drafts);
     conditions::analyze(facts, &mut drafts);
     kms::analyze(facts, &mut drafts);
+    host::analyze(facts, &mut drafts);
     visibility::analyze(context, &mut drafts);
     // Last, because it reports only what nothing else is about.
     events::analyze(facts, &mut drafts);
     drafts
+}
+
+/// What keeps a new version from starting hurts less while the old one still serves with all its pods.
+fn soften(facts: &Facts, drafts: &mut [Draft]) {
+    for draft in drafts.iter_mut().filter(|d| d.severity == Severity::Critical) {
+        if !draft.subjects.is_empty() && draft.subjects.iter().all(|s| serves(facts, s)) {
+            draft.severity = Severity::Warning;
+            draft.because.push("the pods of the version before still serve, so it does not hurt yet".to_owned());
+        }
+    }
+}
+
+/// Whether the Deployment above this pod or replica set has all the ready pods that it wants.
+fn serves(facts: &Facts, subject: &Subject) -> bool {
+    let mut current = subject.clone();
+    for _ in 0..3 {
+        if let Some(workload) = facts.workloads.get(&current).filter(|w| w.kind == "Deployment") {
+            return workload.desired > 0 && workload.ready >= workload.desired;
+        }
+        let namespace = current.namespace().to_owned();
+        let owner = if current.kind() == "pod" {
+            facts.pods.get(&(namespace.clone(), current.name().to_owned())).and_then(|p| p.owner.clone())
+        } else {
+            facts.workloads.get(&current).and_then(|w| w.owner.clone())
+        };
+        let Some((kind, name)) = owner else { return false };
+        current = Subject::new(&kind, &namespace, &name);
+    }
+    false
 }

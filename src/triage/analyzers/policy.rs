@@ -1,10 +1,10 @@
 //! Quotas, autoscalers and disruption budgets.
 
 use super::services::Labels;
+use crate::model::quantity;
 use crate::triage::draft::Draft;
 use crate::triage::facts::Facts;
 use crate::triage::finding::{Category, Level, Severity, Subject};
-use crate::triage::quantity;
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     quotas(facts, out);
@@ -48,10 +48,10 @@ fn quotas(facts: &Facts, out: &mut Vec<Draft>) {
         if full.is_empty() {
             continue;
         }
-        let refused = out.iter().any(|d| {
-            d.rule == "pod-create-quota" && d.touches.contains(&Subject::new("resourcequota", namespace, name))
-        });
-        let severity = if refused { Severity::Critical } else { Severity::Info };
+        let subject = Subject::new("resourcequota", namespace, name);
+        let refused = out.iter().filter(|d| d.rule == "pod-create-quota" && d.touches.contains(&subject));
+        let severity = refused.map(|d| d.severity).max().unwrap_or(Severity::Info);
+        let refused = severity > Severity::Info;
         out.push(
             Draft::new("quota-exhausted", Category::Resources, severity, Level::Two)
                 .about(Subject::new("resourcequota", namespace, name))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogKey, health, objects, usage};
+use super::{At, Facts, LogKey, health, host, objects, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -53,6 +53,12 @@ pub(crate) fn load(
                 let output = String::from_utf8_lossy(&bytes);
                 facts.health.extend(health::parse(path, pod, &output));
             })
+        } else if is_host_fact(path) {
+            store.read(path, DOCUMENT_MAX).map(|bytes| {
+                if let Err(error) = host::add(&mut facts, path, &bytes) {
+                    trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}"));
+                }
+            })
         } else if path == layout::CLUSTER_VERSION {
             document(&mut facts, store, path, &mut |facts, _, value| {
                 facts.server_version = super::value::string(value, "/string");
@@ -71,6 +77,11 @@ pub(crate) fn load(
     }
     order_events(&mut facts);
     Ok(facts)
+}
+
+/// Whether a file of the host is one that rules use; the others are for people.
+fn is_host_fact(path: &str) -> bool {
+    matches!(path, "host/disks.json" | "host/system.json" | "host/kernel-errors.log") || path.starts_with("host/units/")
 }
 
 fn scan_log(

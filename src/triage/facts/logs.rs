@@ -120,7 +120,10 @@ impl LogFacts {
     /// Why the container ended; none for an empty log.
     pub(crate) fn cause(&self) -> Option<Cause> {
         if let Some(fatal) = &self.fatal {
-            let evidence = fatal.block.iter().zip(fatal.line..).map(|(text, line)| self.evidence(line, text)).collect();
+            let evidence = (fatal.block.iter().zip(fatal.line..))
+                .filter(|(text, _)| !text.trim().is_empty() && text.trim() != "Caused by:")
+                .map(|(text, line)| self.evidence(line, text))
+                .collect();
             return Some(Cause { text: headline(&fatal.block), is_error: true, evidence });
         }
         let (_, last) = self.tail.last()?;

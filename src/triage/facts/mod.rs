@@ -4,6 +4,7 @@
 //! where in the bundle it stands.
 
 mod health;
+mod host;
 mod list;
 mod load;
 mod logs;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) use health::{Context as NetworkView, Health, Peer};
+pub(crate) use host::{Disk, Host};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
@@ -85,6 +87,8 @@ pub(crate) struct Facts {
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
     /// What health checks of a KMS printed.
     pub(crate) health: Vec<Health>,
+    /// The machine on which the bundle was made, where it was looked at.
+    pub(crate) host: Host,
     /// Lists that are in the bundle: API group, plural, namespace (empty for cluster scope).
     pub(crate) lists: BTreeSet<(String, String, String)>,
     /// What could not be read, with the reason.
