@@ -315,7 +315,7 @@ fn must_gather(recorded: &Recorded, top: &Path) -> PathBuf {
                     );
                 }
                 (Some(ns), "pods") => {
-                    put(&image, &format!("namespaces/{ns}/pods/{0}/{0}.yaml", object.name), text.as_bytes())
+                    put(&image, &format!("namespaces/{ns}/pods/{0}/{0}.yaml", object.name), text.as_bytes());
                 }
                 // Some kinds come as objects of their own.
                 (Some(ns), plural @ ("leases" | "endpointslices")) => {
