@@ -148,8 +148,7 @@ impl Literals {
             literals.push(Literal { text, stem: false, leads });
         }
         literals.extend(heads(stems).into_iter().map(|text| Literal { text, stem: true, leads: Vec::new() }));
-        let mut table =
-            Self { literals, bits: vec![0; WORDS].into_boxed_slice(), lists: vec![Vec::new(); LISTS] };
+        let mut table = Self { literals, bits: vec![0; WORDS].into_boxed_slice(), lists: vec![Vec::new(); LISTS] };
         for index in 0..table.literals.len() {
             // More literals than that do not load.
             if let Ok(literal) = u16::try_from(index) {
@@ -195,11 +194,7 @@ impl Literals {
     }
 
     /// What an anchor leads to.
-    pub(in crate::redact) fn at<'a>(
-        &'a self,
-        bytes: &'a [u8],
-        hit: Hit,
-    ) -> impl Iterator<Item = (Anchor, usize)> + 'a {
+    pub(in crate::redact) fn at<'a>(&'a self, bytes: &'a [u8], hit: Hit) -> impl Iterator<Item = (Anchor, usize)> + 'a {
         let rest = &bytes[hit.start..];
         let leads = self.literals.get(usize::from(hit.literal)).map_or(&[][..], |l| l.leads.as_slice());
         leads.iter().filter(|(text, _)| rest.starts_with(text)).map(|(text, anchor)| (*anchor, text.len()))
