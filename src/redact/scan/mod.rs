@@ -54,7 +54,7 @@ pub(super) struct Outcome {
 #[derive(Default)]
 pub(super) struct Scratch {
     hits: Vec<Hit>,
-    classes: words::Classes,
+    pub(super) classes: words::Classes,
 }
 
 /// One pass over a piece of content that begins at the start of a line.

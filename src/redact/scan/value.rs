@@ -238,6 +238,9 @@ fn is_name(value: &[u8]) -> bool {
 
 /// Whether a value under a key of this class is to be masked. Gives the rule.
 pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Option<u16> {
+    if class == Class::Benign {
+        return None;
+    }
     let value = value.trim_ascii();
     if is_placeholder(value) || set.is_own(value) {
         return None;
