@@ -166,11 +166,7 @@ impl Literals {
     }
 
     /// What an anchor leads to.
-    pub(in crate::redact) fn at<'a>(
-        &'a self,
-        bytes: &'a [u8],
-        hit: Hit,
-    ) -> impl Iterator<Item = (Anchor, usize)> + 'a {
+    pub(in crate::redact) fn at<'a>(&'a self, bytes: &'a [u8], hit: Hit) -> impl Iterator<Item = (Anchor, usize)> + 'a {
         let rest = &bytes[hit.start..];
         let leads = self.literals.get(usize::from(hit.literal)).map_or(&[][..], |l| l.leads.as_slice());
         leads.iter().filter(|(text, _)| rest.starts_with(text)).map(|(text, anchor)| (*anchor, text.len()))
