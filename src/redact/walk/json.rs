@@ -12,6 +12,8 @@ use super::super::scan::words::{Class, Classes};
 const MAX_DEPTH: usize = 10_000;
 /// Bytes of a value that are looked at.
 const MAX_VALUE: usize = 4 << 10;
+/// Bytes of the text of an annotation that is looked at; a longer one is replaced as a whole.
+const MAX_ANNOTATION: usize = 128 << 10;
 /// Bytes of a key that are looked at.
 const MAX_KEY: usize = 256;
 
@@ -118,6 +120,9 @@ impl Walker {
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, text, .. } = &self.state else { return None };
         let frame = self.stack.last()?;
+        if is_last_applied(frame) {
+            return holds_secret(text).then_some((start + 1, engine::KUBERNETES_SECRET));
+        }
         let class = if frame.object { frame.key_class } else { frame.class };
         judge(set, class, text).map(|rule| (start + 1, rule))
     }
@@ -138,29 +143,30 @@ impl Walker {
     fn is_interesting(&self) -> bool {
         self.stack.last().is_some_and(|f| {
             let class = if f.object { f.key_class } else { f.class };
-            class != Class::Benign || f.is_data || is_value(&f.key)
+            class != Class::Benign || f.is_data || is_value(&f.key) || is_last_applied(f)
         })
     }
 
     /// Takes at least one byte; gives how many.
     fn step(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
+        let room = if self.stack.last().is_some_and(is_last_applied) { MAX_ANNOTATION } else { MAX_VALUE };
         match &mut self.state {
             State::Text { escaped: escaped @ true, text, .. } => {
                 *escaped = false;
-                push(text, &bytes[..1]);
+                push(text, &bytes[..1], room);
                 self.offset += 1;
                 Ok(1)
             }
             State::Text { escaped, text, .. } => {
                 let stop = memchr::memchr3(b'"', b'\\', b'\n', bytes);
                 let plain = stop.unwrap_or(bytes.len());
-                push(text, &bytes[..plain]);
+                push(text, &bytes[..plain], room);
                 self.offset += plain as u64;
                 match stop.map(|i| bytes[i]) {
                     None => Ok(plain),
                     Some(b'\\') => {
                         *escaped = true;
-                        push(text, b"\\");
+                        push(text, b"\\", room);
                         self.offset += 1;
                         Ok(plain + 1)
                     }
@@ -174,7 +180,7 @@ impl Walker {
             }
             State::Literal { text, .. } => {
                 let len = bytes.iter().take_while(|b| is_literal(**b)).count();
-                push(text, &bytes[..len]);
+                push(text, &bytes[..len], room);
                 self.offset += len as u64;
                 if len < bytes.len() {
                     self.end_literal(set);
@@ -288,11 +294,9 @@ impl Walker {
                 let copy = Pending { text: value.text.clone(), ..value };
                 self.stack[depth - 2].data.push(copy);
             }
-        } else if frame.object && frame.key.ends_with(b"last-applied-configuration") {
+        } else if is_last_applied(frame) {
             // A Secret inside the text of an annotation: nothing of it may stay.
-            let has = |needle: &[u8]| memchr::memmem::find(&value.text, needle).is_some();
-            let cut = value.text.len() >= MAX_VALUE && !has(b"\\\"kind\\\":");
-            if has(b"\\\"kind\\\":\\\"Secret\\\"") || (cut && (has(b"\\\"data\\\":") || has(b"\\\"stringData\\\":"))) {
+            if holds_secret(&value.text) {
                 return self.secret_data(set, &value);
             }
         } else if frame.object && !value.bare {
@@ -373,7 +377,21 @@ fn is_value(key: &[u8]) -> bool {
     matches!(key, b"value" | b"Value" | b"val")
 }
 
-fn push(text: &mut Vec<u8>, bytes: &[u8]) {
-    let room = MAX_VALUE.saturating_sub(text.len());
+fn is_last_applied(frame: &Frame) -> bool {
+    frame.object && frame.key.ends_with(b"last-applied-configuration")
+}
+
+/// Whether a Secret stands in the escaped JSON of an annotation, or may stand in what was not kept of it.
+fn holds_secret(text: &[u8]) -> bool {
+    let after = |from: usize| {
+        let rest = &text[from..];
+        let skip = rest.iter().take_while(|b| matches!(b, b'\\' | b'"' | b'\'' | b' ' | b':')).count();
+        rest[skip..].starts_with(b"Secret") && !rest.get(skip + 6).is_some_and(u8::is_ascii_alphanumeric)
+    };
+    text.len() >= MAX_ANNOTATION || memchr::memmem::find_iter(text, b"kind").any(|at| after(at + 4))
+}
+
+fn push(text: &mut Vec<u8>, bytes: &[u8], room: usize) {
+    let room = room.saturating_sub(text.len());
     text.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
