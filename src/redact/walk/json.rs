@@ -12,9 +12,13 @@ use super::super::scan::words::{Class, Classes};
 const MAX_DEPTH: usize = 10_000;
 /// Bytes of a value that are looked at.
 const MAX_VALUE: usize = 4 << 10;
+/// Bytes of the text of an annotation that is looked at; a longer one is replaced as a whole.
+const MAX_ANNOTATION: usize = 128 << 10;
 /// Bytes of a key that are looked at.
 const MAX_KEY: usize = 256;
 
+/// Annotation whose text is a whole object.
+const LAST_APPLIED: &[u8] = b"last-applied-configuration";
 /// Keys of closed frames whose memory is kept.
 const SPARE: usize = 64;
 
@@ -168,6 +172,9 @@ impl Walker {
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, .. } = self.state else { return None };
         let frame = self.stack.last()?;
+        if is_last_applied(frame) {
+            return holds_secret(&self.text).then_some((start + 1, engine::KUBERNETES_SECRET));
+        }
         let class = if frame.object { frame.key_class } else { frame.class };
         judge(set, class, &self.text).map(|rule| (start + 1, rule))
     }
@@ -188,13 +195,14 @@ impl Walker {
     fn is_interesting(&self) -> bool {
         self.stack.last().is_some_and(|f| {
             let class = if f.object { f.key_class } else { f.class };
-            class != Class::Benign || f.is_data || is_value(&f.key)
+            class != Class::Benign || f.is_data || is_value(&f.key) || is_last_applied(f)
         })
     }
 
     /// Goes on in a string; gives how many bytes it took, at least one.
     fn inside(&mut self, set: &RuleSet, bytes: &[u8]) -> usize {
         let State::Text { start, mut escaped, key } = self.state else { return 0 };
+        let room = self.room();
         let keep = key || !self.stack.last().is_none_or(|f| f.dull);
         let mut at = 0;
         while at < bytes.len() {
@@ -206,7 +214,7 @@ impl Walker {
             let stop = memchr::memchr3(b'"', b'\\', b'\n', &bytes[at..]).map(|i| at + i);
             at = stop.map_or(bytes.len(), |i| if bytes[i] == b'\\' { i + 1 } else { i });
             if keep {
-                push(&mut self.text, &bytes[from..at]);
+                push(&mut self.text, &bytes[from..at], room);
             }
             match stop.map(|i| bytes[i]) {
                 None => {}
@@ -228,10 +236,16 @@ impl Walker {
         at
     }
 
+    /// Bytes of the value that is open which are looked at.
+    fn room(&self) -> usize {
+        if self.stack.last().is_some_and(|f| !f.dull && is_last_applied(f)) { MAX_ANNOTATION } else { MAX_VALUE }
+    }
+
     /// Goes on in a literal.
     fn literal(&mut self, set: &RuleSet, bytes: &[u8]) -> usize {
         let len = bytes.iter().take_while(|b| is_literal(**b)).count();
-        push(&mut self.text, &bytes[..len]);
+        let room = self.room();
+        push(&mut self.text, &bytes[..len], room);
         self.offset += len as u64;
         if len < bytes.len() {
             self.end_literal(set);
@@ -251,7 +265,7 @@ impl Walker {
                 let (start, len) = (self.offset, bytes.iter().take_while(|b| is_literal(**b)).count());
                 if len < bytes.len() {
                     self.offset += len as u64;
-                    let text = &bytes[..len.min(MAX_VALUE)];
+                    let text = &bytes[..len.min(self.room())];
                     self.value(set, Value { start, end: self.offset, bare: true, text });
                     return Ok(len);
                 }
@@ -278,7 +292,7 @@ impl Walker {
             && rest[len] == b'"'
         {
             self.offset += 1 + len as u64;
-            self.end_text(set, start, key, true, &rest[..len.min(MAX_VALUE)]);
+            self.end_text(set, start, key, true, &rest[..len.min(self.room())]);
             self.offset += 1;
             self.expire(set);
             return len + 2;
@@ -383,11 +397,9 @@ impl Walker {
             if kind == Kind::Unknown {
                 self.stack[depth - 2].data.push(value.kept());
             }
-        } else if frame.object && frame.key.ends_with(b"last-applied-configuration") {
+        } else if is_last_applied(frame) {
             // A Secret inside the text of an annotation: nothing of it may stay.
-            let has = |needle: &[u8]| memchr::memmem::find(value.text, needle).is_some();
-            let cut = value.text.len() >= MAX_VALUE && !has(b"\\\"kind\\\":");
-            if has(b"\\\"kind\\\":\\\"Secret\\\"") || (cut && (has(b"\\\"data\\\":") || has(b"\\\"stringData\\\":"))) {
+            if holds_secret(value.text) {
                 return self.secret_data(set, value);
             }
         } else if frame.object && !value.bare {
@@ -468,14 +480,28 @@ fn is_literal(b: u8) -> bool {
 fn has_meaning(key: &[u8]) -> bool {
     is_value(key)
         || matches!(key, b"kind" | b"name" | b"key" | b"Name" | b"Key")
-        || key.ends_with(b"last-applied-configuration")
+        || key.ends_with(LAST_APPLIED)
 }
 
 fn is_value(key: &[u8]) -> bool {
     matches!(key, b"value" | b"Value" | b"val")
 }
 
-fn push(text: &mut Vec<u8>, bytes: &[u8]) {
-    let room = MAX_VALUE.saturating_sub(text.len());
+fn is_last_applied(frame: &Frame) -> bool {
+    frame.object && frame.key.ends_with(LAST_APPLIED)
+}
+
+/// Whether a Secret stands in the escaped JSON of an annotation, or may stand in what was not kept of it.
+fn holds_secret(text: &[u8]) -> bool {
+    let after = |from: usize| {
+        let rest = &text[from..];
+        let skip = rest.iter().take_while(|b| matches!(b, b'\\' | b'"' | b'\'' | b' ' | b':')).count();
+        rest[skip..].starts_with(b"Secret") && !rest.get(skip + 6).is_some_and(u8::is_ascii_alphanumeric)
+    };
+    text.len() >= MAX_ANNOTATION || memchr::memmem::find_iter(text, b"kind").any(|at| after(at + 4))
+}
+
+fn push(text: &mut Vec<u8>, bytes: &[u8], room: usize) {
+    let room = room.saturating_sub(text.len());
     text.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
