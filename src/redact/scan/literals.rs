@@ -129,8 +129,9 @@ pub(in crate::redact) struct Literals {
     literals: Vec<Literal>,
     /// One bit for each hash.
     bits: Box<[u64]>,
-    /// One list for each group of hashes.
-    lists: Vec<Vec<Entry>>,
+    /// Where the list of each group of hashes begins and ends.
+    lists: Vec<(u32, u32)>,
+    entries: Vec<Entry>,
 }
 
 impl Literals {
@@ -148,49 +149,20 @@ impl Literals {
             literals.push(Literal { text, stem: false, leads });
         }
         literals.extend(heads(stems).into_iter().map(|text| Literal { text, stem: true, leads: Vec::new() }));
-        let mut table = Self { literals, bits: vec![0; WORDS].into_boxed_slice(), lists: vec![Vec::new(); LISTS] };
-        for index in 0..table.literals.len() {
-            // More literals than that do not load.
-            if let Ok(literal) = u16::try_from(index) {
-                table.add(literal);
-            }
+        let mut building = Building { bits: vec![0; WORDS], lists: vec![Vec::new(); LISTS] };
+        // More literals than that do not load.
+        for (index, literal) in (0..=u16::MAX).zip(&literals) {
+            building.add(&literal.text, index);
+        }
+        let mut table =
+            Self { literals, bits: building.bits.into_boxed_slice(), lists: Vec::new(), entries: Vec::new() };
+        for list in building.lists {
+            let at = |entries: &[Entry]| u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let start = at(&table.entries);
+            table.entries.extend(list);
+            table.lists.push((start, at(&table.entries)));
         }
         table
-    }
-
-    fn add(&mut self, literal: u16) {
-        let text = self.literals[usize::from(literal)].text.clone();
-        let Some(first) = text.first_chunk::<3>().copied() else { return };
-        if text.len() > 3 {
-            let cost = |k: &usize| commonness(&text[*k..*k + 4]);
-            let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
-            let mask = u32::MAX;
-            let head = u32::from_le_bytes([text[0], text[1], text[2], text[3]]) | FOLD;
-            for k in [k, k + 1] {
-                let back = i8::try_from(k).unwrap_or(0);
-                self.insert([text[k], text[k + 1], text[k + 2]], Entry { head, mask, back, literal });
-            }
-            return;
-        }
-        let [a, b, c] = first;
-        let mask = 0x00FF_FFFF;
-        let head = (u32::from_le_bytes([a, b, c, 0]) | FOLD) & mask;
-        self.insert(first, Entry { head, mask, back: 0, literal });
-        // At an odd position only two bytes of it are in a window, beside any other byte.
-        let front = commonness(&[a, b]) < commonness(&[b, c]);
-        for any in 0..=u8::MAX {
-            let (window, back) = if front { ([any, a, b], -1) } else { ([b, c, any], 1) };
-            self.insert(window, Entry { head, mask, back, literal });
-        }
-    }
-
-    fn insert(&mut self, [a, b, c]: [u8; 3], entry: Entry) {
-        let hash = hash(u32::from_le_bytes([a, b, c, 0]));
-        self.bits[(hash >> 6) as usize] |= 1 << (hash & 63);
-        let list = &mut self.lists[(hash >> SHARED) as usize];
-        if !list.contains(&entry) {
-            list.push(entry);
-        }
     }
 
     /// What an anchor leads to.
@@ -227,7 +199,8 @@ impl Literals {
             let place = at + 2 * found.trailing_zeros() as usize;
             found &= found - 1;
             let hash = hash(word(bytes, place));
-            for entry in &self.lists[(hash >> SHARED) as usize] {
+            let (from, to) = self.lists[(hash >> SHARED) as usize];
+            for entry in &self.entries[from as usize..to as usize] {
                 let Some(start) = place.checked_add_signed(-isize::from(entry.back)) else { continue };
                 if (word(bytes, start) | FOLD) & entry.mask == entry.head {
                     self.note(bytes, start, entry.literal, hits);
@@ -254,23 +227,68 @@ impl Literals {
     }
 }
 
+/// The table while literals are added.
+struct Building {
+    bits: Vec<u64>,
+    lists: Vec<Vec<Entry>>,
+}
+
+impl Building {
+    fn add(&mut self, text: &[u8], literal: u16) {
+        let Some([a, b, c]) = text.first_chunk::<3>().copied() else { return };
+        if let Some(four) = text.first_chunk::<4>() {
+            let cost = |k: &usize| commonness(&text[*k..*k + 4]);
+            let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
+            let head = u32::from_le_bytes(*four) | FOLD;
+            for k in [k, k + 1] {
+                let back = i8::try_from(k).unwrap_or(0);
+                self.insert([text[k], text[k + 1], text[k + 2]], Entry { head, mask: u32::MAX, back, literal });
+            }
+            return;
+        }
+        let mask = 0x00FF_FFFF;
+        let head = (u32::from_le_bytes([a, b, c, 0]) | FOLD) & mask;
+        self.insert([a, b, c], Entry { head, mask, back: 0, literal });
+        // At an odd position only two bytes of it are in a window, beside any other byte.
+        let front = commonness(&[a, b]) < commonness(&[b, c]);
+        for any in 0..=u8::MAX {
+            let (window, back) = if front { ([any, a, b], -1) } else { ([b, c, any], 1) };
+            self.insert(window, Entry { head, mask, back, literal });
+        }
+    }
+
+    fn insert(&mut self, [a, b, c]: [u8; 3], entry: Entry) {
+        let hash = hash(u32::from_le_bytes([a, b, c, 0]));
+        self.bits[(hash >> 6) as usize] |= 1 << (hash & 63);
+        let list = &mut self.lists[(hash >> SHARED) as usize];
+        if !list.contains(&entry) {
+            list.push(entry);
+        }
+    }
+}
+
 /// Which windows of a block have their bit set.
 #[inline]
 fn windows(bits: &[u64; WORDS], block: &[u8; REACH]) -> u32 {
     let mut found = 0;
-    for i in 0..BLOCK {
-        let at = 2 * i;
-        let hash = hash(u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]));
-        let bit = bits[(hash >> 6) as usize] >> (hash & 63) & 1;
-        found |= (bit as u32) << i;
+    let load = |at: usize| block[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight));
+    // Four windows come from two loads.
+    for part in 0..BLOCK / 4 {
+        let (low, high) = (load(8 * part), load(8 * part + 2));
+        let four = [low, low >> 16, low >> 32, high >> 32];
+        for (i, window) in four.into_iter().enumerate() {
+            let hash = hash(window as u32);
+            let bit = bits[(hash >> 6) as usize] >> (hash & 63) & 1;
+            found |= (bit as u32) << (4 * part + i);
+        }
     }
     found
 }
 
-/// Hash of the three low bytes, case folded.
+/// Hash of the three low bytes, case folded. The highest byte leaves with the overflow.
 #[inline]
 fn hash(window: u32) -> u32 {
-    ((window | FOLD) << 8).wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)
+    (window | FOLD).wrapping_mul(0x9E37_79B1 << 8) >> (32 - HASH_BITS)
 }
 
 /// Four bytes; zeros behind the end.
@@ -286,13 +304,16 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 /// How often bytes are met in text, roughly; the windows of a literal are taken where it is least.
 fn commonness(bytes: &[u8]) -> usize {
     const LETTERS: &[u8] = b"zqjxkvbpgwyfmculdhrsnioate";
+    const PIECES: [&[u8]; 8] = [b"key", b"ing", b"ion", b"\":", b"v1.", b"rpc", b"io/", b"ndp"];
     let weight = |b: &u8| match b.to_ascii_lowercase() {
         b @ b'a'..=b'z' => 4 + LETTERS.iter().position(|l| *l == b).unwrap_or_default(),
         b'0'..=b'9' => 12,
         b' ' | b'"' | b'/' | b'-' | b'.' => 12,
         _ => 4,
     };
-    bytes.iter().map(weight).sum()
+    let lower = bytes.to_ascii_lowercase();
+    let pieces = PIECES.iter().filter(|p| lower.windows(p.len()).any(|w| w == **p)).count();
+    bytes.iter().map(weight).sum::<usize>() + 24 * pieces
 }
 
 /// Literals without those that begin with another one, which are found with it.
