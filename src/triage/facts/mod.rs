@@ -5,9 +5,11 @@
 
 mod health;
 mod host;
+mod inside;
 mod list;
 mod load;
 mod logs;
+mod metrics;
 mod objects;
 mod usage;
 pub(crate) mod value;
@@ -18,8 +20,10 @@ use std::sync::Arc;
 
 pub(crate) use health::{Context as NetworkView, Health, Peer};
 pub(crate) use host::{Disk, Host};
+pub(crate) use inside::{Answer, Config, Port};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
+pub(crate) use metrics::Scrape;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
@@ -87,6 +91,14 @@ pub(crate) struct Facts {
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
     /// What health checks of a KMS printed.
     pub(crate) health: Vec<Health>,
+    /// What metrics endpoints answered.
+    pub(crate) scrapes: Vec<Scrape>,
+    /// Ports that pods listen on.
+    pub(crate) ports: Vec<Port>,
+    /// Configuration files of pods.
+    pub(crate) configs: Vec<Config>,
+    /// What HTTP endpoints of pods answered.
+    pub(crate) answers: Vec<Answer>,
     /// The machine on which the bundle was made, where it was looked at.
     pub(crate) host: Host,
     /// Lists that are in the bundle: API group, plural, namespace (empty for cluster scope).
