@@ -16,7 +16,7 @@ use crate::profile::LabelSelector;
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 66] = [
+const DEPTHS: [(&str, u8); 71] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -39,6 +39,11 @@ const DEPTHS: [(&str, u8); 66] = [
     ("claim-pending", 1),
     ("volume-nearly-full", 1),
     ("several-default-storage-classes", 1),
+    ("webhook-ca-expired", 0),
+    ("lease-not-renewed", 2),
+    ("rbac-forbidden", 2),
+    ("network-policy-denies-egress", 1),
+    ("network-policy-denies-ingress", 1),
     ("container-config-error", 2),
     ("image-pull-auth", 2),
     ("image-pull-not-found", 2),
@@ -88,10 +93,12 @@ const SIGNATURE: u8 = 2;
 const SYMPTOM: u8 = 4;
 
 /// Rules that stand at [`SYMPTOM`].
-const SYMPTOMS: [&str; 20] = [
+const SYMPTOMS: [&str; 22] = [
     "bundle-incomplete",
     "container-restarts",
     "cronjob-suspended",
+    "config-newer-than-pod",
+    "error-burst",
     "event-burst",
     "host-memory-low",
     "host-oom-kill",
@@ -288,6 +295,14 @@ fn plausible(cause: &Finding, effect: &Finding, links: &Links) -> bool {
                 Category::Tls | Category::Connectivity | Category::Startup | Category::ThresholdNetwork
             ) && !effect.rule.starts_with("image-")
         }
+        // What may not be reached looks like what is not there.
+        "network-policy-denies-egress" => {
+            matches!(
+                effect.category,
+                Category::Connectivity | Category::Startup | Category::ExternalDependency | Category::ThresholdNetwork
+            ) && !effect.rule.starts_with("image-")
+        }
+        "network-policy-denies-ingress" => effect.category == Category::Connectivity,
         "volume-nearly-full" => effect.category == Category::Storage || effect.category == Category::Startup,
         "claim-pending" | "storage-class-missing" | "volume-provisioning-failed" | "claim-lost" => {
             !effect.rule.starts_with("image-") && !effect.rule.contains('/')

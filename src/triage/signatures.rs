@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn newer_signatures_replace_older_ones() {
         let old = parse("a", ONE).unwrap();
-        let new = parse_over(Some(&old), "b", &ONE.replace("'boom'", "'boom [0-9]+'")).unwrap();
+        let new = parse_over(Some(&old), "b", &ONE.replace("regex = 'boom'", "regex = 'boom [0-9]+'")).unwrap();
         assert_eq!(new.len(), 1);
         assert_eq!((ids(&new, "boom"), ids(&new, "boom 7")), (vec![], vec!["A".to_owned()]));
         let two = parse_over(Some(&old), "b", &ONE.replace("\"A\"", "\"B\"")).unwrap();

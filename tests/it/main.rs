@@ -12,3 +12,4 @@ mod serve;
 mod support;
 mod triage;
 mod triage_rules;
+mod triage_schema;

@@ -20,6 +20,10 @@ const CHUNK: usize = 256 << 10;
 const BLOCK: usize = 8;
 /// Last lines that are kept.
 const TAIL: usize = 3;
+/// Errors in one minute that are a burst.
+const BURST: u64 = 20;
+/// Minutes with errors that are kept; the newest.
+const MINUTES_MAX: usize = 1_440;
 /// Matches that wait for the line behind them, at most.
 const PENDING_MAX: usize = 1_000;
 /// What the kubelet writes in place of a log that it cannot read.
@@ -74,6 +78,8 @@ pub(crate) struct LogFacts {
     pub(crate) hits: BTreeMap<usize, Hit>,
     /// Matches that count only with another line behind them: signature, line, excerpt.
     pending: Vec<(usize, u64, String)>,
+    /// Errors a minute (minutes since 1970), for lines with a time stamp.
+    errors: BTreeMap<i64, u64>,
     no_log: bool,
 }
 
@@ -166,6 +172,29 @@ impl LogFacts {
     /// Evidence at a line.
     pub(crate) fn evidence(&self, line: u64, excerpt: &str) -> Evidence {
         Evidence { path: self.path.to_string(), place: Place::Line(line), excerpt: text::line(excerpt, text::EXCERPT) }
+    }
+
+    /// Times with many errors: beginning, end, how many errors. Neighbouring minutes are one burst.
+    pub(crate) fn bursts(&self) -> Vec<(Timestamp, Timestamp, u64)> {
+        let mut bursts: Vec<(i64, i64, u64)> = Vec::new();
+        for (minute, count) in self.errors.iter().filter(|(_, count)| **count >= BURST) {
+            match bursts.last_mut().filter(|b| b.1 + 1 >= *minute) {
+                Some(open) => *open = (open.0, *minute, open.2 + count),
+                None => bursts.push((*minute, *minute, *count)),
+            }
+        }
+        let at = |minute: i64| chrono::DateTime::from_timestamp(minute.saturating_mul(60), 0);
+        bursts.into_iter().filter_map(|(from, to, n)| Some((at(from)?, at(to.saturating_add(1))?, n))).collect()
+    }
+
+    /// Errors a minute on average, over the minutes between the first and the last error.
+    pub(crate) fn errors_a_minute(&self) -> f64 {
+        let (Some((first, _)), Some((last, _))) = (self.errors.first_key_value(), self.errors.last_key_value()) else {
+            return 0.0;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a rate for a comparison")]
+        let rate = self.errors.values().sum::<u64>() as f64 / (last.saturating_sub(*first).saturating_add(1)) as f64;
+        rate
     }
 
     /// Whether it holds an error that looks like the end of a program.
@@ -340,6 +369,14 @@ impl LogScanner {
     fn line(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
         let noise = self.signatures(log, number, line);
         let strength = if noise { 0 } else { strength(line) };
+        if strength > 0
+            && let Some(at) = line_time(line)
+        {
+            *log.errors.entry(at.timestamp() / 60).or_default() += 1;
+            if log.errors.len() > MINUTES_MAX {
+                log.errors.pop_first();
+            }
+        }
         if strength == 0 || log.fatal.as_ref().is_some_and(|f| f.strength > strength) {
             return false;
         }

@@ -80,6 +80,11 @@ pub(crate) struct Facts {
     pub(crate) ingresses: BTreeMap<Key, Ingress>,
     pub(crate) ingress_classes: BTreeSet<String>,
     pub(crate) webhooks: Vec<Webhook>,
+    /// Leases by key: holder, how long it lasts in seconds, when it was renewed.
+    pub(crate) leases: BTreeMap<Key, Lease>,
+    /// When each ConfigMap was made.
+    pub(crate) config_maps: BTreeMap<Key, (At, Option<Timestamp>)>,
+    pub(crate) network_policies: Vec<NetworkPolicy>,
     /// Every other object that has conditions, and HPAs, budgets and API services.
     pub(crate) others: BTreeMap<Subject, Conditioned>,
     /// Objects other than pods whose deletion was asked for.
@@ -162,6 +167,9 @@ pub(crate) struct Pod {
     pub(crate) containers: Vec<Container>,
     pub(crate) claims: Vec<String>,
     pub(crate) secrets: BTreeSet<String>,
+    /// ConfigMaps that it mounts or takes variables from.
+    pub(crate) config_maps: BTreeSet<String>,
+    pub(crate) account: String,
     pub(crate) gated: bool,
 }
 
@@ -325,6 +333,7 @@ pub(crate) struct Quota {
 #[derive(Debug, Clone)]
 pub(crate) struct Secret {
     pub(crate) at: At,
+    pub(crate) created: Option<Timestamp>,
     pub(crate) certificates: Vec<Certificate>,
 }
 
@@ -355,6 +364,28 @@ pub(crate) struct Webhook {
     pub(crate) name: String,
     pub(crate) service: Key,
     pub(crate) blocks: bool,
+    /// When the last certificate of its CA bundle ends, where it has one that can be read.
+    pub(crate) ca_ends: Option<Timestamp>,
+}
+
+/// A lease: who holds it, and until when.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    pub(crate) at: At,
+    pub(crate) holder: String,
+    pub(crate) seconds: i64,
+    pub(crate) renewed: Option<Timestamp>,
+}
+
+/// A network policy without expressions in its selector.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkPolicy {
+    pub(crate) at: At,
+    pub(crate) key: Key,
+    pub(crate) selector: BTreeMap<String, String>,
+    /// Number of rules that allow something; none when the policy is not about this direction.
+    pub(crate) ingress: Option<usize>,
+    pub(crate) egress: Option<usize>,
 }
 
 /// An object that is known by its conditions only.

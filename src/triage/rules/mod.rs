@@ -322,7 +322,7 @@ expect = []
             ("p.restarts > 3", "p.restarts * 0.5 > 1.0", "`*` does not take an int and a double"),
             ("p in pods", "p in profile", "for_each needs a list, and gets a string"),
             ("{p.restarts} times", "{p.labels} times", "`{p.labels}` is a map and no text"),
-            ("{p.restarts} times", "{p.restarts times", "rules.toml:10:9: a"),
+            ("{p.restarts} times", "{p.restarts times", "rules.toml:10:9: the expression cannot be parsed"),
             ("at = \"p\"", "at = \"p.name\"", "evidence must be a place"),
             ("level = 1", "level = 4", "level 4 does not exist"),
             (
