@@ -88,6 +88,9 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
                 manifest.profile,
                 crate::model::time::rfc3339(manifest.finished)
             ));
+            for problem in store.problems() {
+                output.notice(&format!("{}: {problem}", path.display()));
+            }
         }
         let mut book = chosen.clone().unwrap_or_else(|| Rulebook::builtin(&manifest.profile));
         if let Some(dir) = &args.rules {

@@ -8,7 +8,6 @@ mod draft;
 mod facts;
 mod finding;
 mod inventory;
-mod quantity;
 mod root_cause;
 mod rules;
 mod scheduling;

@@ -2,9 +2,11 @@
 
 mod architecture;
 mod bundle;
+mod cli;
 mod collect;
 mod demo;
 mod engine;
+mod foreign;
 mod host;
 mod kubernetes;
 mod redaction;

@@ -1,6 +1,5 @@
 //! Secrets inside an encoding: base64, percent signs, `\u0022`.
 
-use super::region::is_base64;
 use super::{MAX_DEPTH, Region, Scan, Scratch, run};
 use crate::redact::rules::engine;
 use crate::redact::span::{Span, union};
@@ -27,23 +26,19 @@ impl Scan<'_> {
 
     fn base64_runs(&mut self, end: usize) {
         let bytes = self.bytes;
-        // A run of the least length covers one of these places, so the bytes between need not be read.
-        let mut at = MIN_RUN - 1;
-        while at < end {
-            if !in_run(bytes[at]) {
-                at += MIN_RUN;
+        let mut start = 0;
+        while let Some(window) = bytes[..end].get(start..start + MIN_RUN) {
+            // Only what stands behind the last gap of a window can begin a run of the least length.
+            if let Some(gap) = window.iter().rposition(|b| !in_run(*b)) {
+                start += gap + 1;
                 continue;
             }
-            let floor = at.saturating_sub(MAX_RUN);
-            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
-            let len = bytes[start..].iter().take_while(|b| in_run(**b)).count();
-            if len >= MIN_RUN {
-                self.base64_run(start, start + len);
-                if self.outcome.hold.is_some_and(|h| h < end) {
-                    return;
-                }
+            let len = MIN_RUN + bytes[start + MIN_RUN..].iter().take_while(|b| in_run(**b)).count();
+            self.base64_run(start, start + len);
+            if self.outcome.hold.is_some_and(|h| h < end) {
+                return;
             }
-            at = start + len + MIN_RUN;
+            start += len + 1;
         }
     }
 
@@ -161,21 +156,35 @@ impl Scan<'_> {
     }
 }
 
+/// The value of each base64 character; [`GAP`] for all other bytes.
+const VALUES: [u8; 256] = values();
+const GAP: u8 = 0xFF;
+
+const fn values() -> [u8; 256] {
+    let mut values = [GAP; 256];
+    let mut b = 0;
+    while b < 256 {
+        values[b] = match b as u8 {
+            c @ b'A'..=b'Z' => c - b'A',
+            c @ b'a'..=b'z' => c - b'a' + 26,
+            c @ b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => GAP,
+        };
+        b += 1;
+    }
+    values
+}
+
 fn in_run(b: u8) -> bool {
-    is_base64(b) && b != b'='
+    VALUES[usize::from(b)] != GAP
 }
 
 /// Whether the first characters decode to text.
 fn begins_text(run: &[u8]) -> bool {
-    let value = |b: u8| match b {
-        b'A'..=b'Z' => u32::from(b - b'A'),
-        b'a'..=b'z' => u32::from(b - b'a') + 26,
-        b'0'..=b'9' => u32::from(b - b'0') + 52,
-        b'+' | b'-' => 62,
-        _ => 63,
-    };
     run[..16].chunks_exact(4).all(|c| {
-        let bits = c.iter().fold(0, |n, b| n << 6 | value(*b));
+        let bits = c.iter().fold(0, |n, b| n << 6 | u32::from(VALUES[usize::from(*b)]));
         [bits >> 16, bits >> 8 & 255, bits & 255].iter().all(|b| matches!(b, 9 | 10 | 13 | 32..=126))
     })
 }

@@ -1,6 +1,6 @@
 //! The byte engine: finds secrets in any text, whatever its format.
 //!
-//! A few vectorised passes find candidates ([`literals`]); each candidate is then checked by code or by one anchored
+//! One pass finds candidates ([`literals`]); each candidate is then checked by code or by one anchored
 //! rule inside a bounded window. Cost does not grow with the number of rules.
 
 mod argument;
@@ -53,7 +53,6 @@ pub(super) struct Outcome {
 /// Buffers that scans reuse.
 #[derive(Default)]
 pub(super) struct Scratch {
-    lower: Vec<u8>,
     hits: Vec<Hit>,
     classes: words::Classes,
 }
@@ -80,9 +79,7 @@ pub(super) fn scan(env: Env<'_>, bytes: &[u8], more: bool, scratch: &mut Scratch
 }
 
 fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
-    scratch.lower.clear();
-    scratch.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
-    env.set.literals.hits(bytes, &scratch.lower, &mut scratch.hits);
+    env.set.literals.hits(bytes, &mut scratch.hits);
     let mut scan = Scan {
         env,
         bytes,
@@ -102,7 +99,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         if hit.stem {
             scan.at_stem(*hit);
         } else {
-            scan.at_anchor(hit.start);
+            scan.at_anchor(*hit);
         }
         if scan.outcome.hold.is_some() {
             break;
@@ -117,9 +114,9 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
 }
 
 impl Scan<'_> {
-    fn at_anchor(&mut self, at: usize) {
-        let set = self.env.set;
-        for (anchor, len) in set.literals.at(self.bytes, at) {
+    fn at_anchor(&mut self, hit: Hit) {
+        let (set, at) = (self.env.set, hit.start);
+        for (anchor, len) in set.literals.at(self.bytes, hit) {
             match anchor {
                 Anchor::Rule(rule) => self.rule(rule, at, len),
                 Anchor::Url => self.url(at),

@@ -87,6 +87,9 @@ pub(crate) fn load(
             Err(error) => trouble(&mut facts, path, Place::Line(1), &error.to_string()),
         }
     }
+    for (path, reason) in store.damage() {
+        trouble(&mut facts, &path, Place::Line(1), &reason);
+    }
     order_events(&mut facts);
     Ok(facts)
 }
