@@ -9,14 +9,14 @@ use super::analyzers::owner_path;
 use super::draft::Reaching;
 use super::facts::{Facts, Pod};
 use super::finding::{Category, Finding, Severity, Subject};
-use super::text;
+use super::{rules, text};
 use crate::profile::LabelSelector;
 
 /// Findings that one finding may list as its consequences.
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 66] = [
+const DEPTHS: [(&str, u8); 71] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -39,6 +39,11 @@ const DEPTHS: [(&str, u8); 66] = [
     ("claim-pending", 1),
     ("volume-nearly-full", 1),
     ("several-default-storage-classes", 1),
+    ("webhook-ca-expired", 0),
+    ("lease-not-renewed", 2),
+    ("rbac-forbidden", 2),
+    ("network-policy-denies-egress", 1),
+    ("network-policy-denies-ingress", 1),
     ("container-config-error", 2),
     ("image-pull-auth", 2),
     ("image-pull-not-found", 2),
@@ -87,7 +92,43 @@ const DEPTHS: [(&str, u8); 66] = [
 const SIGNATURE: u8 = 2;
 const SYMPTOM: u8 = 4;
 
-fn depth(rule: &str) -> u8 {
+/// Rules that stand at [`SYMPTOM`].
+const SYMPTOMS: [&str; 22] = [
+    "bundle-incomplete",
+    "container-restarts",
+    "cronjob-suspended",
+    "config-newer-than-pod",
+    "error-burst",
+    "event-burst",
+    "host-memory-low",
+    "host-oom-kill",
+    "host-unit-failed",
+    "hpa-at-maximum",
+    "job-suspended",
+    "kms-no-keys",
+    "lost-visibility",
+    "namespace-stuck-terminating",
+    "object-stuck-deleting",
+    "pod-failed",
+    "pod-not-ready",
+    "pod-scheduling-gated",
+    "resource-not-ready",
+    "rule-failed",
+    "service-selects-nothing",
+    "undecodable-data",
+];
+
+/// Ids of all analyzers' rules, so that a rule of a profile can only name what exists.
+pub(super) static RULES: std::sync::LazyLock<Vec<&str>> =
+    std::sync::LazyLock::new(|| DEPTHS.iter().map(|(rule, _)| *rule).chain(SYMPTOMS).collect());
+
+/// Depth and links of the rules of profiles.
+type Links = BTreeMap<String, rules::Links>;
+
+fn depth(rule: &str, links: &Links) -> u8 {
+    if let Some(links) = links.get(rule) {
+        return links.depth;
+    }
     if rule.contains('/') {
         return SIGNATURE;
     }
@@ -99,15 +140,16 @@ pub(super) fn rank(
     found: Vec<Reaching>,
     facts: &Facts,
     important: &[LabelSelector],
+    links: &Links,
     coverage: f64,
 ) -> (Option<String>, Vec<Finding>) {
     let topology = Topology::new(facts);
     let reach: Vec<BTreeSet<Subject>> = found.iter().map(|(f, touches)| topology.reach(f, touches)).collect();
-    let edges = edges(&found, &reach);
+    let edges = edges(&found, &reach, links);
     let mut findings: Vec<Finding> = found.into_iter().map(|(f, _)| f).collect();
     let explained: BTreeSet<usize> = edges.values().flatten().copied().collect();
     let scores: Vec<Score> =
-        (0..findings.len()).map(|i| Score::of(i, &findings, &edges, &explained, facts, important)).collect();
+        (0..findings.len()).map(|i| Score::of(i, &findings, &edges, &explained, facts, important, links)).collect();
     for (i, effects) in &edges {
         let mut ids: Vec<String> = effects.iter().map(|e| findings[*e].id.clone()).collect();
         ids.truncate(EXPLAINS_MAX);
@@ -171,7 +213,7 @@ fn explain_choice(findings: &mut [Finding], root: usize, rival: Option<usize>, s
 }
 
 /// For each finding, the findings that follow from it, directly or over others.
-fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>]) -> BTreeMap<usize, BTreeSet<usize>> {
+fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>], links: &Links) -> BTreeMap<usize, BTreeSet<usize>> {
     let mut by_subject: BTreeMap<&Subject, Vec<usize>> = BTreeMap::new();
     for (i, (finding, touches)) in found.iter().enumerate() {
         for subject in finding.subjects.iter().chain(touches) {
@@ -185,7 +227,7 @@ fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>]) -> BTreeMap<usize, BTr
         }
         for effect in reach[i].iter().filter_map(|s| by_subject.get(s)).flatten().copied() {
             let (other, _) = &found[effect];
-            if effect != i && depth(&cause.rule) < depth(&other.rule) && plausible(cause, other) {
+            if effect != i && depth(&cause.rule, links) < depth(&other.rule, links) && plausible(cause, other, links) {
                 direct.entry(i).or_default().insert(effect);
             }
         }
@@ -206,8 +248,15 @@ fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>]) -> BTreeMap<usize, BTr
 }
 
 /// Pairs that share a subject and still have nothing to do with each other.
-fn plausible(cause: &Finding, effect: &Finding) -> bool {
+fn plausible(cause: &Finding, effect: &Finding, links: &Links) -> bool {
     if effect.category == Category::DataQuality {
+        return false;
+    }
+    // A rule of a profile may say itself what it goes with.
+    let may = |id: &str, patterns: fn(&rules::Links) -> &Vec<String>, other: &str| {
+        links.get(id).is_none_or(|l| rules::names(patterns(l), other))
+    };
+    if !may(&cause.rule, |l| &l.explains, &effect.rule) || !may(&effect.rule, |l| &l.explained_by, &cause.rule) {
         return false;
     }
     match cause.rule.as_str() {
@@ -233,7 +282,8 @@ fn plausible(cause: &Finding, effect: &Finding) -> bool {
                 | "container-oom-killed"
         ),
         "node-cordoned" => {
-            effect.rule == "pod-unschedulable" && effect.title.contains("unschedulable") || depth(&effect.rule) > 3
+            effect.rule == "pod-unschedulable" && effect.title.contains("unschedulable")
+                || depth(&effect.rule, links) > 3
         }
         // DNS breaks whatever cannot resolve or reach something.
         "cluster-dns-down" | "clock-skew" => {
@@ -245,6 +295,14 @@ fn plausible(cause: &Finding, effect: &Finding) -> bool {
                 Category::Tls | Category::Connectivity | Category::Startup | Category::ThresholdNetwork
             ) && !effect.rule.starts_with("image-")
         }
+        // What may not be reached looks like what is not there.
+        "network-policy-denies-egress" => {
+            matches!(
+                effect.category,
+                Category::Connectivity | Category::Startup | Category::ExternalDependency | Category::ThresholdNetwork
+            ) && !effect.rule.starts_with("image-")
+        }
+        "network-policy-denies-ingress" => effect.category == Category::Connectivity,
         "volume-nearly-full" => effect.category == Category::Storage || effect.category == Category::Startup,
         "claim-pending" | "storage-class-missing" | "volume-provisioning-failed" | "claim-lost" => {
             !effect.rule.starts_with("image-") && !effect.rule.contains('/')
@@ -386,6 +444,7 @@ impl Score {
         explained: &BTreeSet<usize>,
         facts: &Facts,
         important: &[LabelSelector],
+        links: &Links,
     ) -> Self {
         let finding = &findings[i];
         let severity = |f: &Finding| match f.severity {
@@ -409,7 +468,8 @@ impl Score {
                     })
             })
         });
-        let mut value = severity(finding) + weight.min(80.0) + f64::from(8_u8.saturating_sub(depth(&finding.rule)));
+        let mut value =
+            severity(finding) + weight.min(80.0) + f64::from(8_u8.saturating_sub(depth(&finding.rule, links)));
         if about_main {
             value += 60.0;
         }
@@ -439,7 +499,7 @@ mod tests {
             let Some(stated) = cells.last().and_then(|c| c.parse::<u8>().ok()) else { continue };
             for rule in cells[0].split('`').skip(1).step_by(2) {
                 documented.insert(rule.to_owned());
-                assert_eq!(depth(&rule.replace('<', "")), stated, "{rule}");
+                assert_eq!(depth(&rule.replace('<', ""), &Links::new()), stated, "{rule}");
             }
         }
         for (rule, _) in DEPTHS {
@@ -453,9 +513,10 @@ mod tests {
         for (rule, _) in DEPTHS {
             assert!(rules.insert(rule), "{rule} stands twice");
         }
-        assert_eq!(depth("kms/CFG03"), SIGNATURE);
+        assert_eq!(depth("kms/CFG03", &Links::new()), SIGNATURE);
         assert!(
-            depth("node-not-ready") < depth("pod-not-ready") && depth("pod-not-ready") < depth("workload-unavailable")
+            depth("node-not-ready", &Links::new()) < depth("pod-not-ready", &Links::new())
+                && depth("pod-not-ready", &Links::new()) < depth("workload-unavailable", &Links::new())
         );
     }
 }

@@ -15,3 +15,4 @@ mod serve;
 mod support;
 mod triage;
 mod triage_rules;
+mod triage_schema;

@@ -97,6 +97,7 @@ impl Finish<'_> {
         let mut first = vec![
             document(format::SUMMARY, Format::Text, &markdown)?,
             document(format::TRIAGE, Format::Json, &report::json(&triage))?,
+            document(format::TIMELINE, Format::Json, &report::timeline_json(&triage))?,
             document(format::REPORT, Format::Text, &html)?,
             document(format::LOG, Format::Text, &log.text())?,
         ];
