@@ -478,9 +478,7 @@ fn is_literal(b: u8) -> bool {
 
 /// Keys whose values are looked at whatever class the key has.
 fn has_meaning(key: &[u8]) -> bool {
-    is_value(key)
-        || matches!(key, b"kind" | b"name" | b"key" | b"Name" | b"Key")
-        || key.ends_with(LAST_APPLIED)
+    is_value(key) || matches!(key, b"kind" | b"name" | b"key" | b"Name" | b"Key") || key.ends_with(LAST_APPLIED)
 }
 
 fn is_value(key: &[u8]) -> bool {
