@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::types::{self, FACTS};
 use crate::model::Manifest;
+use crate::model::quantity;
 use crate::model::time::Timestamp;
 use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, State};
 use crate::triage::finding::Place;
-use crate::triage::quantity;
 use crate::triage::signatures::Signatures;
 
 /// Elements of one fact that rules see.
