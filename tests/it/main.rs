@@ -14,5 +14,6 @@ mod redaction;
 mod serve;
 mod support;
 mod triage;
+mod triage_data;
 mod triage_rules;
 mod triage_schema;

@@ -14,8 +14,8 @@ fn schema() -> Value {
 
 /// Checks the keywords that the schema uses; one that is not known here is an error, so that none is passed over.
 fn check(root: &Value, schema: &Value, value: &Value, place: &str, errors: &mut Vec<String>) {
-    let mut wrong = |what: String| errors.push(format!("{place}: {what}"));
     for (keyword, rule) in schema.as_object().unwrap() {
+        let mut wrong = |what: String| errors.push(format!("{place}: {what}"));
         match keyword.as_str() {
             "$schema" | "$defs" | "title" | "description" => {}
             "$ref" => {
