@@ -7,6 +7,8 @@ mod demo;
 mod engine;
 mod host;
 mod kubernetes;
+mod redact_archives;
+mod redact_matrix;
 mod redaction;
 mod serve;
 mod support;
