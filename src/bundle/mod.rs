@@ -18,7 +18,7 @@ mod writer;
 pub use dir::DirStore;
 pub use reader::{ArchiveStore, Limits, Source};
 pub use recover::{RecoverError, RecoverOptions, Recovered, recover};
-pub use spool::{Spool, SpoolError, SpoolHeader, SpoolStore, SpoolWriter};
+pub use spool::{Edit, Spool, SpoolError, SpoolHeader, SpoolStore, SpoolWriter};
 pub use store::{Entry, Store, StoreError, manifest, open};
 pub use verify::{LeakAudit, Problem, VerifyReport, verify, verify_store};
 pub use writer::{PackError, PackOptions, Packed, Target, file_entry, pack};

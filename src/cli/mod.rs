@@ -23,6 +23,7 @@ mod session;
 mod show;
 mod signals;
 mod size;
+mod sweep;
 mod target;
 mod triage;
 mod verify;

@@ -1,11 +1,15 @@
 //! `casefile redact`.
 
+mod archive;
+mod own;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 
+use self::archive::Shape;
 use super::Exit;
 use super::output::{Format as Output2, Output, usage};
 use crate::redact::{CorrelationKey, Format, Redacted, Redactor, RuleInfo, expand};
@@ -21,7 +25,7 @@ const MAX_DEPTH: usize = 64;
 pub(super) struct Args {
     #[command(subcommand)]
     rules: Option<Box<RulesCommand>>,
-    /// What to redact: a file, a directory, or `-` for standard input
+    /// What to redact: a file, a bundle or other tar.gz, a directory, or `-` for standard input
     #[arg(default_value = "-", value_name = "FILE|DIR|-")]
     input: PathBuf,
     /// Where the result goes: a file, a directory for a directory, or `-` for standard output
@@ -126,6 +130,11 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
         return directory(redactor, input, output, Path::new(""), 0);
     }
     let name = if input == stdio { "stdin".to_owned() } else { input.display().to_string() };
+    if input != stdio
+        && let Some(stubs) = archived(redactor, input, output, &name)?
+    {
+        return Ok(stubs);
+    }
     let mut source: Box<dyn Read> = if input == stdio {
         Box::new(io::stdin().lock())
     } else {
@@ -145,11 +154,34 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
     file(redactor, &name, source.as_mut(), output)
 }
 
+/// Redacts an archive; none when the file is none.
+fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> anyhow::Result<Option<u64>> {
+    let mut source = File::open(input).with_context(|| format!("cannot read {name}; check the path and its rights"))?;
+    let shape = if source.metadata()?.is_file() { Shape::of_file(&mut source)? } else { Shape::Other };
+    match shape {
+        Shape::Other => return Ok(None),
+        Shape::Zip => archive::refuse_zip(name)?,
+        Shape::Gzip | Shape::Tar => {}
+    }
+    if output == Path::new("-") {
+        return Err(usage("an archive needs -o FILE: where should the redacted archive go?"));
+    }
+    if let Some((store, manifest)) = own::recognise(input) {
+        return own::run(redactor, store.as_ref(), manifest, output).map(Some);
+    }
+    persist(output, |target| archive::run(redactor, name, source, target)).map(Some)
+}
+
 fn file(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &Path) -> anyhow::Result<u64> {
+    persist(target, |file| stream(redactor, name, source, file))
+}
+
+/// Writes a file under a temporary name, and gives it its name when it is whole.
+fn persist(target: &Path, write: impl FnOnce(&mut File) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
     let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::NamedTempFile::new_in(parent)
         .with_context(|| format!("cannot write into {}; check that it exists and its rights", parent.display()))?;
-    let stubs = stream(redactor, name, source, temporary.as_file_mut())?;
+    let stubs = write(temporary.as_file_mut())?;
     temporary
         .persist_noclobber(target)
         .map_err(|e| e.error)

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::known::{Known, Sweep};
 use super::rules::{RuleInfo, RuleSet};
 use super::token::{Id, Ids};
 use super::{CorrelationKey, Format, ObjectStream, RedactError, Redacted, RedactionReport, Stream};
@@ -25,6 +26,7 @@ pub struct Redactor {
 pub(super) struct Inner {
     pub(super) set: Arc<RuleSet>,
     pub(super) ids: Ids,
+    known: Known,
     report: Mutex<Counters>,
 }
 
@@ -63,7 +65,7 @@ impl RedactorBuilder {
         let dirs: Vec<&Path> = self.dirs.iter().map(PathBuf::as_path).collect();
         let set = RuleSet::with(&dirs, &self.disabled)?;
         let ids = Ids::new(&self.key)?;
-        Ok(Redactor { inner: Arc::new(Inner { set, ids, report: Mutex::default() }) })
+        Ok(Redactor { inner: Arc::new(Inner { set, ids, known: Known::default(), report: Mutex::default() }) })
     }
 }
 
@@ -175,8 +177,20 @@ impl Redactor {
         &self.inner.set.infos
     }
 
+    /// A search for all values that were found to be secret so far; none when there are none that can be searched.
+    #[must_use]
+    pub fn sweep(&self) -> Option<Sweep> {
+        let on = self.inner.set.is_on(super::rules::engine::KNOWN);
+        on.then(|| Sweep::new(self, &self.inner.known)).flatten()
+    }
+
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
+    }
+
+    /// Notes a value that a rule replaced, for the sweep.
+    pub(super) fn confirm(&self, rule: u16, value: &[u8]) {
+        self.inner.known.note(&self.inner.set, &self.inner.ids, rule, value);
     }
 
     pub(super) fn count(&self, file: &str, counts: BTreeMap<u16, u64>, ids: &[Id]) {

@@ -301,6 +301,7 @@ impl Lines {
             quote(out);
             out.extend_from_slice(replacement(inner.set.kind(span.rule), id).as_bytes());
             quote(out);
+            self.redactor.confirm(span.rule, &self.buffer[span.start..span.end]);
             *self.counts.entry(span.rule).or_default() += 1;
             self.ids.push(id);
             at = span.end;

@@ -21,7 +21,7 @@ pub(super) struct Ids {
 }
 
 /// The id of one secret value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id(u64);
 
 impl Ids {

@@ -70,6 +70,10 @@ pub fn markdown(view: &View<'_>) -> String {
             .to_owned(),
         );
     }
+    if let Some(report) = view.redaction.filter(|r| !r.disabled.is_empty()) {
+        let rules = report.disabled.iter().map(|id| format!("`{}`", escape(id))).collect::<Vec<_>>().join(", ");
+        out.push(format!("**Redaction was weakened:** switched off by the user: {rules}."));
+    }
     out.push("All findings: `triage.json`; the same for a browser: `report.html`; what was planned and how it ended: `manifest.json`.".to_owned());
     let mut text = out.join("\n");
     text.push('\n');

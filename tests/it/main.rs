@@ -10,6 +10,8 @@ mod foreign;
 mod host;
 mod kubernetes;
 mod layout;
+mod redact_archives;
+mod redact_matrix;
 mod redaction;
 mod serve;
 mod support;

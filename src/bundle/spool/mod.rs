@@ -10,6 +10,7 @@ mod journal;
 mod names;
 mod open;
 mod piece;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -27,6 +28,7 @@ pub(in crate::bundle) use journal::JOURNAL;
 pub use journal::SpoolHeader;
 pub(in crate::bundle) use open::Leftover;
 pub(in crate::bundle) use piece::{Piece, Stored, member};
+pub use rewrite::Edit;
 pub use view::SpoolStore;
 
 use journal::Record;

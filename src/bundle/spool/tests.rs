@@ -398,3 +398,38 @@ fn the_largest_logs_give_room_and_json_stays_whole() {
         }
     }
 }
+
+#[test]
+fn a_rewritten_artifact_is_packed_and_recovered_with_its_new_content() {
+    let parent = tempfile::tempdir().unwrap();
+    for size in [100, SMALL_AND_LARGE] {
+        let spool = Spool::create(parent.path()).unwrap();
+        let mut writer = spool.artifact(&name("a.log"), None).unwrap();
+        writer.write(&text(size)).unwrap();
+        let cut = Truncation { reason: "connection-lost".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
+        let before = writer.finish(Some(cut.clone())).unwrap();
+        let new = text(size / 2);
+        let entry = spool
+            .rewrite("a.log", &mut |old, write| {
+                assert_eq!(io::copy(old, &mut io::sink())?, size as u64);
+                write(&new)
+            })
+            .unwrap();
+        assert_ne!(entry.sha256, before.sha256);
+        assert_eq!(entry.truncation, Some(cut));
+        assert_entry(&entry, new.get());
+        assert_eq!(content(&spool, "a.log"), *new.get());
+        // A failure keeps what was there.
+        let failed = spool.rewrite("a.log", &mut |_, write| write(&text(10)).and(Err(io::ErrorKind::Other.into())));
+        assert!(failed.is_err() && spool.rewrite("b.log", &mut |_, _| Ok(())).is_err());
+        assert_eq!(content(&spool, "a.log"), *new.get());
+        let dir = spool.dir().to_path_buf();
+        drop(spool);
+        let leftover = Spool::reopen(&dir).unwrap();
+        assert_eq!(leftover.problems, Vec::<String>::new());
+        assert_eq!(content(&leftover.spool, "a.log"), *new.get());
+    }
+}
+
+/// More than two members.
+const SMALL_AND_LARGE: usize = 5 * MEMBER / 2;

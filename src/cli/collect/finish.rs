@@ -1,5 +1,6 @@
 //! The end of a run: triage over the spool, the reports, the manifest, the archive and its audit.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
@@ -73,15 +74,29 @@ impl Finish<'_> {
             started: self.started,
             finished: Utc::now(),
             clocks: result.clocks,
-            notes: result.notes,
+            notes: self.notes(result.notes),
             ledger: result.ledger,
             files,
         }
     }
 
+    /// The notes of the run, and which protection the user has switched off.
+    fn notes(&self, mut notes: BTreeMap<String, serde_json::Value>) -> BTreeMap<String, serde_json::Value> {
+        let disabled = self.redactor.report().disabled;
+        if !disabled.is_empty() {
+            notes.insert("redaction-rules-off".to_owned(), json!(disabled));
+        }
+        notes
+    }
+
     /// Triages, reports and packs.
     pub(super) fn pack(self, result: RunResult, log: &Log) -> anyhow::Result<Made> {
         let redactor = self.redactor;
+        // Before sizes and checksums are taken: what is secret in one file must not stand in another one.
+        let sweep = redactor.sweep();
+        if let Some(sweep) = &sweep {
+            super::super::sweep::run(&self.spool, sweep)?;
+        }
         let files = self.spool.fit(self.max_size)?;
         let mut manifest = redactor.record(&self.manifest(result, files))?.into_inner();
         let triage = triage::run(&SpoolStore::new(&self.spool), &manifest)?;
@@ -92,7 +107,8 @@ impl Finish<'_> {
 
         // The reports are made of redacted texts, and still go the same way as everything else.
         let document = |name: &'static str, kind: Format, text: &str| -> anyhow::Result<_> {
-            Ok((name, redactor.bytes(name, kind, text.as_bytes())?))
+            let clean = redactor.bytes(name, kind, text.as_bytes())?;
+            Ok((name, sweep.as_ref().map(|s| s.bytes(name, &clean)).transpose()?.unwrap_or(clean)))
         };
         let mut first = vec![
             document(format::SUMMARY, Format::Text, &markdown)?,

@@ -116,6 +116,9 @@ pub(super) struct RedactionArgs {
     /// File with at least 32 random bytes, so that ids of secrets stay comparable across bundles
     #[arg(long, value_name = "FILE")]
     correlation_key: Option<PathBuf>,
+    /// Switch a redaction rule off; manifest and summary name it (`casefile redact rules list` names all)
+    #[arg(long, value_name = "ID")]
+    without_rule: Vec<String>,
 }
 
 impl RedactionArgs {
@@ -125,10 +128,8 @@ impl RedactionArgs {
             Some(path) => CorrelationKey::from_file(path)?,
             None => CorrelationKey::random()?,
         };
-        Ok(match &self.redaction_rules {
-            Some(dir) => Redactor::builder(key).with_rules(dir).build()?,
-            None => Redactor::new(key)?,
-        })
+        let builder = self.redaction_rules.iter().fold(Redactor::builder(key), |b, dir| b.with_rules(dir));
+        Ok(self.without_rule.iter().fold(builder, |b, id| b.without_rule(id)).build()?)
     }
 }
 

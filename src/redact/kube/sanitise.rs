@@ -80,6 +80,7 @@ impl<'a> Sanitiser<'a> {
     fn replace(&mut self, rule: u16, value: &[u8]) -> String {
         let inner = self.redactor.inner();
         let id = inner.ids.of(value);
+        self.redactor.confirm(rule, value);
         *self.counts.entry(rule).or_default() += 1;
         self.ids.push(id);
         token::replacement(inner.set.kind(rule), id)

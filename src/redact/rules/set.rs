@@ -27,7 +27,7 @@ const MAX_PROGRAM: usize = 1 << 20;
 /// Detectors that are code. Their index is their place in this table.
 pub(in crate::redact) mod engine {
     /// Id, kind, description.
-    pub(in crate::redact) const TABLE: [(&str, &str, &str); 18] = [
+    pub(in crate::redact) const TABLE: [(&str, &str, &str); 19] = [
         ("key-password", "password", "value of a setting named like a password"),
         ("key-token", "token", "value of a setting named like a token"),
         ("key-secret", "secret", "value of a setting named like a secret"),
@@ -50,6 +50,7 @@ pub(in crate::redact) mod engine {
         ("kubernetes-secret", "secret", "values of a Kubernetes Secret"),
         ("name-value", "secret", "value beside a name that says it is secret"),
         ("argument", "secret", "secret argument of a command"),
+        ("known-value", "secret", "value that is secret elsewhere, wherever it stands and however it is encoded"),
     ];
     pub(in crate::redact) const PASSWORD: u16 = 0;
     pub(in crate::redact) const TOKEN: u16 = 1;
@@ -65,7 +66,9 @@ pub(in crate::redact) mod engine {
     pub(in crate::redact) const JWT: u16 = 11;
     pub(in crate::redact) const AUTHORIZATION: u16 = 12;
     pub(in crate::redact) const COOKIE: u16 = 13;
+    pub(in crate::redact) const ENCODED: u16 = 14;
     pub(in crate::redact) const KUBERNETES_SECRET: u16 = 15;
+    pub(in crate::redact) const KNOWN: u16 = 18;
 }
 
 /// How a rule checks a candidate.

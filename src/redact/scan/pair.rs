@@ -54,7 +54,12 @@ impl Scan<'_> {
         let from = (floor..key.start)
             .rev()
             .find(|i| {
-                depth += i32::from(matches!(bytes[*i], b'}' | b'>')) - i32::from(matches!(bytes[*i], b'{' | b'<'));
+                // A brace that is replaced with a secret opens nothing.
+                let brace = matches!(bytes[*i], b'}' | b'>' | b'{' | b'<')
+                    && !self.spans.iter().any(|s| (s.start..s.end).contains(i));
+                if brace {
+                    depth += if matches!(bytes[*i], b'}' | b'>') { 1 } else { -1 };
+                }
                 depth < 0
             })
             .unwrap_or(floor);

@@ -103,7 +103,7 @@ impl Scan<'_> {
     }
 
     fn key_span(&mut self, start: usize, end: usize, plain: &[u8]) {
-        if self.env.set.is_own(&self.bytes[start..end]) || !self.env.set.is_on(engine::PEM) {
+        if self.env.set.own_prefix(&self.bytes[start..end]).is_some() || !self.env.set.is_on(engine::PEM) {
             return;
         }
         let body = token::pem_body(plain).unwrap_or_else(|| plain.to_vec());

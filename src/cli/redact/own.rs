@@ -1,0 +1,125 @@
+//! `casefile redact` on a bundle of ours: every file again, with a new manifest.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::super::sweep;
+use super::CHUNK;
+use crate::bundle::{self, PackOptions, Spool, Store, Target, format};
+use crate::model::{Kept, Manifest, Truncation};
+use crate::redact::{Format, Redacted, Redactor};
+
+/// Files that the run made itself, in the order of the archive. `redaction.json` and the manifest are made anew.
+const REPORTS: [&str; 4] = [format::SUMMARY, format::TRIAGE, format::REPORT, format::LOG];
+
+/// The manifest, when the file is a bundle of ours.
+pub(super) fn recognise(path: &Path) -> Option<(Box<dyn Store>, Manifest)> {
+    let store = bundle::open(path).ok()?;
+    let manifest = bundle::manifest(store.as_ref()).ok()?;
+    Some((store, manifest))
+}
+
+/// Redacts a bundle into another one; gives the number of files that were left out.
+pub(super) fn run(redactor: &Redactor, store: &dyn Store, manifest: Manifest, output: &Path) -> anyhow::Result<u64> {
+    let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let spool = Spool::create(parent)?;
+    let result = rewrite(redactor, store, manifest, output, &spool);
+    spool.remove()?;
+    result
+}
+
+fn rewrite(
+    redactor: &Redactor,
+    store: &dyn Store,
+    mut manifest: Manifest,
+    output: &Path,
+    spool: &Spool,
+) -> anyhow::Result<u64> {
+    let own =
+        |path: &str| REPORTS.contains(&path) || [format::REDACTION, format::MANIFEST, format::INDEX].contains(&path);
+    let mut stubs = 0;
+    for entry in store.entries().iter().filter(|e| !own(&e.path)) {
+        let truncation = manifest.files.iter().find(|f| f.path == entry.path).and_then(|f| f.truncation.clone());
+        let mut content = store.open(&entry.path)?;
+        stubs += artifact(redactor, spool, &entry.path, &mut content, truncation)?;
+    }
+    let known = redactor.sweep();
+    if let Some(known) = &known {
+        sweep::run(spool, known)?;
+    }
+    let mut first = Vec::new();
+    for name in REPORTS {
+        let mut text = Vec::new();
+        let Ok(mut content) = store.open(name) else { continue };
+        content.read_to_end(&mut text)?;
+        let clean = redactor.bytes(name, Format::of_path(name), &text)?;
+        first.push((name, known.as_ref().map(|k| k.bytes(name, &clean)).transpose()?.unwrap_or(clean)));
+    }
+    let pretty = |value: serde_json::Result<String>| -> anyhow::Result<Vec<u8>> { Ok((value? + "\n").into_bytes()) };
+    let report = pretty(serde_json::to_string_pretty(&redactor.report()))?;
+    first.push((format::REDACTION, redactor.bytes(format::REDACTION, Format::Json, &report)?));
+    manifest.notes.insert("redacted-again".to_owned(), json!({"rules-off": redactor.report().disabled}));
+    manifest.files = spool.files();
+    manifest.files.extend(first.iter().map(|(name, content)| bundle::file_entry(name, content)));
+    manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mtime = manifest.started;
+    let clean = redactor.record(&manifest)?.into_inner();
+    let text = pretty(serde_json::to_string_pretty(&clean))?;
+    first.push((format::MANIFEST, redactor.bytes(format::MANIFEST, Format::Json, &text)?));
+    let name = output.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.strip_suffix(".tar.gz").or_else(|| name.strip_suffix(".tgz")).unwrap_or(&name);
+    let options = PackOptions {
+        top_dir: redactor.text(stem),
+        target: Target::File(output.to_path_buf()),
+        first,
+        mtime,
+        force: false,
+    };
+    bundle::pack(spool, options)?;
+    Ok(stubs)
+}
+
+/// One file through the redactor into the spool; a stub when that cannot be done.
+fn artifact(
+    redactor: &Redactor,
+    spool: &Spool,
+    path: &str,
+    content: &mut dyn Read,
+    truncation: Option<Truncation>,
+) -> anyhow::Result<u64> {
+    let mut writer = spool.artifact(&redactor.text(path), None)?;
+    let mut stream = redactor.stream(path, Format::of_path(path));
+    let mut chunk = vec![0; CHUNK];
+    let mut out = Redacted::buffer();
+    loop {
+        let read = match content.read(&mut chunk) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.with_context(|| format!("cannot read {path} in the bundle"))?,
+        };
+        out.clear();
+        let step = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if read == 0 { stream.finish(&mut out) } else { stream.push(&chunk[..read], &mut out) }
+        }));
+        let reason = match step {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the redaction engine panicked".to_owned()),
+        };
+        if let Some(reason) = reason {
+            redactor.note_stub(path, &reason);
+            writer.restart()?;
+            writer.write(&redactor.stub(&reason))?;
+            let cut = Truncation { reason: "redaction-failed".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
+            writer.finish(Some(cut))?;
+            return Ok(1);
+        }
+        writer.write(&out)?;
+        if read == 0 {
+            writer.finish(truncation)?;
+            return Ok(0);
+        }
+    }
+}

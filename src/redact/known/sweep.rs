@@ -1,0 +1,277 @@
+//! One pass over finished content for all known values in all their forms.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use super::Known;
+use super::forms::{Form, forms};
+use crate::redact::rules::engine;
+use crate::redact::token::{Id, replacement};
+use crate::redact::{Redacted, Redactor};
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 1 << 20;
+/// Bytes at the end of a block that wait for the next one; more than the longest form and its run.
+const HOLD: usize = 16 << 10;
+/// How far the run around a match is followed to each side.
+const MAX_RUN: usize = 4 << 10;
+/// Bits of the filter.
+const FILTER: u32 = 20;
+
+/// What is searched, as it was when the sweep was made. It has no `Debug`, because it holds secrets.
+pub struct Sweep {
+    redactor: Redactor,
+    needles: Vec<Needle>,
+    /// First eight bytes of a needle, and the needles that begin with them.
+    heads: HashMap<u64, Vec<u32>>,
+    /// One bit for each hash of a head: most places are turned down without a look into the table.
+    filter: Vec<u64>,
+}
+
+struct Needle {
+    text: Zeroizing<Vec<u8>>,
+    form: Form,
+    rule: u16,
+    id: Id,
+}
+
+fn hash(head: u64) -> usize {
+    (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER)) as usize
+}
+
+fn head(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk::<8>().map(|head| u64::from_le_bytes(*head))
+}
+
+impl Sweep {
+    /// Takes the values that are known now; none when there are none.
+    pub(in crate::redact) fn new(redactor: &Redactor, known: &Known) -> Option<Self> {
+        let values = known.values.lock().ok()?;
+        let mut sweep = Self {
+            redactor: redactor.clone(),
+            needles: Vec::new(),
+            heads: HashMap::new(),
+            filter: vec![0; 1 << (FILTER - 6)],
+        };
+        for (id, value) in values.iter() {
+            for (form, text) in forms(&value.text) {
+                let Some(head) = head(&text) else { continue };
+                let bit = hash(head);
+                sweep.filter[bit / 64] |= 1 << (bit % 64);
+                sweep.heads.entry(head).or_default().push(u32::try_from(sweep.needles.len()).ok()?);
+                sweep.needles.push(Needle { text, form, rule: value.rule, id: *id });
+            }
+        }
+        (!sweep.needles.is_empty()).then_some(sweep)
+    }
+
+    /// Whether content holds a known value.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn touches(&self, content: &mut dyn Read) -> io::Result<bool> {
+        let mut found = false;
+        self.blocks(content, &mut |block, limit| {
+            found = found || self.next(block, 0, limit).is_some();
+            Ok(if found { None } else { Some(limit) })
+        })?;
+        Ok(found)
+    }
+
+    /// Copies content, known values replaced; `file` is the name that the report counts under.
+    ///
+    /// # Errors
+    /// When reading or `write` fails.
+    pub fn rewrite(
+        &self,
+        file: &str,
+        content: &mut dyn Read,
+        write: &mut dyn FnMut(&Redacted<Vec<u8>>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut count = 0;
+        let mut out = Redacted::buffer();
+        self.blocks(content, &mut |block, limit| {
+            out.clear();
+            let end = self.replace(block, limit, out.inner_mut(), &mut count);
+            write(&out).map(|()| Some(end))
+        })?;
+        if count > 0 {
+            self.redactor.count(file, BTreeMap::from([(engine::KNOWN, count)]), &[]);
+        }
+        Ok(())
+    }
+
+    /// Replaces known values in a document in memory.
+    ///
+    /// # Errors
+    /// Never in practice: nothing is read or written.
+    pub fn bytes(&self, file: &str, content: &Redacted<Vec<u8>>) -> io::Result<Redacted<Vec<u8>>> {
+        let mut whole = Redacted::buffer();
+        self.rewrite(file, &mut content.get().as_slice(), &mut |part| {
+            whole.inner_mut().extend_from_slice(part.get());
+            Ok(())
+        })?;
+        Ok(whole)
+    }
+
+    /// Reads blocks that overlap, and shows each with the place up to which matches may begin. `work` says how many
+    /// bytes are done with, or that no more are wanted.
+    fn blocks(
+        &self,
+        content: &mut dyn Read,
+        work: &mut dyn FnMut(&[u8], usize) -> io::Result<Option<usize>>,
+    ) -> io::Result<()> {
+        let mut block = Vec::with_capacity(BLOCK + HOLD);
+        loop {
+            let wanted = (BLOCK + HOLD - block.len()) as u64;
+            let read = content.take(wanted).read_to_end(&mut block)?;
+            let last = (read as u64) < wanted;
+            let limit = if last { block.len() } else { block.len() - HOLD };
+            let Some(done) = work(&block, limit)? else { return Ok(()) };
+            if last {
+                return Ok(());
+            }
+            block.drain(..done);
+        }
+    }
+
+    fn replace(&self, block: &[u8], limit: usize, out: &mut Vec<u8>, count: &mut u64) -> usize {
+        let mut done = 0;
+        let mut at = 0;
+        while let Some((start, needle)) = self.next(block, at, limit) {
+            let (from, to) = widened(block, needle.form, start, start + needle.text.len());
+            let from = from.max(done);
+            out.extend_from_slice(&block[done..from]);
+            let token = replacement(self.redactor.inner().set.kind(needle.rule), needle.id);
+            if needle.form == Form::Utf16 {
+                out.extend(token.bytes().flat_map(|b| [b, 0]));
+            } else {
+                out.extend_from_slice(token.as_bytes());
+            }
+            *count += 1;
+            (done, at) = (to, to);
+        }
+        let end = done.max(limit);
+        out.extend_from_slice(&block[done..end]);
+        end
+    }
+
+    /// The first match that begins in `at..limit`; the longest one of its place.
+    fn next(&self, block: &[u8], at: usize, limit: usize) -> Option<(usize, &Needle)> {
+        for (i, window) in block.get(at..)?.windows(8).take(limit.saturating_sub(at)).enumerate() {
+            let head = head(window)?;
+            let bit = hash(head);
+            if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
+                continue;
+            }
+            let Some(list) = self.heads.get(&head) else { continue };
+            let rest = &block[at + i..];
+            let found = list.iter().filter_map(|n| self.needles.get(*n as usize)).filter(|n| rest.starts_with(&n.text));
+            if let Some(needle) = found.max_by_key(|n| n.text.len()) {
+                return Some((at + i, needle));
+            }
+        }
+        None
+    }
+}
+
+/// The match with the run around it.
+fn widened(block: &[u8], form: Form, start: usize, end: usize) -> (usize, usize) {
+    let in_run = |b: &u8| match form {
+        Form::Base64 => b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'='),
+        Form::Hex => b.is_ascii_hexdigit(),
+        Form::Plain | Form::Utf16 => false,
+    };
+    let before = block[..start].iter().rev().take(MAX_RUN).take_while(|b| in_run(b)).count();
+    let behind = block[end..].iter().take(MAX_RUN).take_while(|b| in_run(b)).count();
+    // A setting's name in front is no part of the run: `token=...`.
+    let lead = &block[start - before..start];
+    let name = lead.iter().rposition(|b| *b == b'=').map_or(0, |i| i + 1);
+    (start - before + name, end + behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::{CorrelationKey, Format};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    fn redactor() -> Redactor {
+        Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap()
+    }
+
+    fn swept(redactor: &Redactor, content: &[u8]) -> Vec<u8> {
+        let sweep = redactor.sweep().unwrap();
+        let content = Redacted::vouch(content.to_vec());
+        sweep.bytes("f", &content).unwrap().into_inner()
+    }
+
+    const VALUE: &str = "S3cr3t&Val\"ue<9";
+
+    #[test]
+    fn a_known_value_is_found_in_all_its_forms() {
+        let redactor = redactor();
+        let _ = redactor.bytes("a", Format::Json, br#"{"password":"S3cr3t&Val\"ue<9"}"#).unwrap();
+        let hex: String = VALUE.bytes().map(|b| format!("{b:02x}")).collect();
+        for form in [
+            VALUE.to_owned(),
+            VALUE.replace('"', "\\\""),
+            VALUE.replace('"', "\\\"").replace('&', "\\u0026").replace('<', "\\u003c"),
+            "S3cr3t%26Val%22ue%3C9".to_owned(),
+            STANDARD.encode(VALUE),
+            STANDARD.encode(format!("x{VALUE} and more")),
+            STANDARD.encode(format!("xy{VALUE}")),
+            hex.to_uppercase(),
+            hex,
+        ] {
+            let out = String::from_utf8(swept(&redactor, format!("before {form} after").as_bytes())).unwrap();
+            assert!(out.starts_with("before REDACTED-password-") && out.ends_with(" after"), "{form}: {out}");
+            assert_eq!(out.len(), "before REDACTED-password-aaaaaaaaaaaa after".len(), "{out}");
+        }
+        let utf16: Vec<u8> = VALUE.bytes().flat_map(|b| [b, 0]).collect();
+        let out = swept(&redactor, &utf16);
+        assert!(out.starts_with(b"R\0E\0D\0A\0C\0T\0E\0D\0-\0") && out.len() % 2 == 0);
+    }
+
+    #[test]
+    fn blocks_and_their_edges_hide_nothing() {
+        let redactor = redactor();
+        let _ = redactor.text("password=Hunter2xyz9Q");
+        for at in [0, BLOCK - 20, BLOCK - 6, BLOCK, BLOCK + HOLD - 5, BLOCK + HOLD, 2 * BLOCK + HOLD - 3] {
+            let mut content = vec![b'.'; at];
+            content.extend_from_slice(b"Hunter2xyz9Q");
+            content.extend(vec![b'.'; 100]);
+            let out = swept(&redactor, &content);
+            assert!(memchr::memmem::find(&out, b"Hunter2").is_none(), "at {at}");
+            assert_eq!(out.iter().filter(|b| **b == b'.').count(), at + 100);
+            assert!(redactor.sweep().unwrap().touches(&mut content.as_slice()).unwrap());
+            assert!(!redactor.sweep().unwrap().touches(&mut out.as_slice()).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_order_of_collection_does_not_matter() {
+        let texts = ["password=Hunter2xyz9Q", "postgres://u:Hunter2xyz9Q@h/db", "token: Zq8vW3rT7yU1"];
+        let result = |order: &[usize]| {
+            let redactor = redactor();
+            for i in order {
+                let _ = redactor.text(texts[*i]);
+            }
+            swept(&redactor, b"x Hunter2xyz9Q y Zq8vW3rT7yU1 z")
+        };
+        let first = result(&[0, 1, 2]);
+        for order in [[2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+            assert_eq!(result(&order), first);
+        }
+    }
+
+    #[test]
+    fn without_values_there_is_no_sweep() {
+        let redactor = redactor();
+        let _ = redactor.text("nothing here; password=changeme");
+        assert!(redactor.sweep().is_none());
+    }
+}
