@@ -6,7 +6,7 @@ use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
 use super::super::scan::LOOKAHEAD;
 use super::super::scan::value::judge;
-use super::super::scan::words::{Class, Classes};
+use super::super::scan::words::{Class, classify};
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 10_000;
@@ -109,7 +109,6 @@ pub(in crate::redact) struct Walker {
     /// What was read of the string or literal that is open, as far as it matters.
     text: Vec<u8>,
     found: Vec<Found>,
-    classes: Classes,
     /// Keys of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
     next_expiry: u64,
@@ -124,7 +123,6 @@ impl Walker {
             state: State::Between,
             text: Vec::new(),
             found: Vec::new(),
-            classes: Classes::default(),
             spare: Vec::new(),
             next_expiry: 0,
         }
@@ -141,11 +139,6 @@ impl Walker {
             };
         }
         Ok(())
-    }
-
-    /// Trades the memory for classes of names.
-    pub(in crate::redact) fn swap_classes(&mut self, classes: &mut Classes) {
-        std::mem::swap(&mut self.classes, classes);
     }
 
     /// Values that are now known to be secret.
@@ -367,7 +360,7 @@ impl Walker {
                 let plain = if text.contains(&b'\\') { super::super::token::unescape(text) } else { None };
                 let name = plain.as_deref().unwrap_or(text);
                 frame.key.extend_from_slice(&name[..name.len().min(MAX_KEY)]);
-                frame.key_class = self.classes.of(&frame.key);
+                frame.key_class = classify(&frame.key);
                 frame.look();
             }
             return;
@@ -406,7 +399,7 @@ impl Walker {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
                 b"name" | b"key" | b"Name" | b"Key" if frame.pair.is_none() => {
-                    let class = self.classes.of(value.text);
+                    let class = classify(value.text);
                     frame.pair = Some(class);
                 }
                 _ => {}
@@ -478,9 +471,7 @@ fn is_literal(b: u8) -> bool {
 
 /// Keys whose values are looked at whatever class the key has.
 fn has_meaning(key: &[u8]) -> bool {
-    is_value(key)
-        || matches!(key, b"kind" | b"name" | b"key" | b"Name" | b"Key")
-        || key.ends_with(LAST_APPLIED)
+    is_value(key) || matches!(key, b"kind" | b"name" | b"key" | b"Name" | b"Key") || key.ends_with(LAST_APPLIED)
 }
 
 fn is_value(key: &[u8]) -> bool {
