@@ -8,6 +8,7 @@ mod engine;
 mod host;
 mod kubernetes;
 mod redaction;
+mod redaction_fixtures;
 mod serve;
 mod support;
 mod triage;

@@ -54,7 +54,8 @@ struct Frame {
     key_class: Class,
     /// Class of the key in whose value this frame stands, for lists of secrets.
     class: Class,
-    pair: Option<Class>,
+    /// The value of `name` or `key`. Most objects have no `value` beside it, so it is classified only then.
+    name: Option<Vec<u8>>,
     values: Vec<Pending>,
     kind: Kind,
     data: Vec<Pending>,
@@ -312,7 +313,7 @@ impl Walker {
             key: self.spare.pop().unwrap_or_default(),
             key_class: Class::Benign,
             class,
-            pair: None,
+            name: None,
             values: Vec::new(),
             kind: Kind::Unknown,
             data: Vec::new(),
@@ -333,7 +334,10 @@ impl Walker {
             frame.key.clear();
             self.spare.push(std::mem::take(&mut frame.key));
         }
-        if let Some(class) = frame.pair {
+        if let Some(mut name) = frame.name {
+            let class = if frame.values.is_empty() { Class::Benign } else { classify(&name) };
+            name.clear();
+            self.spare.push(name);
             for value in frame.values {
                 self.judged(set, class, value.value());
             }
@@ -398,9 +402,10 @@ impl Walker {
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
-                b"name" | b"key" | b"Name" | b"Key" if frame.pair.is_none() => {
-                    let class = classify(value.text);
-                    frame.pair = Some(class);
+                b"name" | b"key" | b"Name" | b"Key" if frame.name.is_none() => {
+                    let mut name = self.spare.pop().unwrap_or_default();
+                    name.extend_from_slice(value.text);
+                    frame.name = Some(name);
                 }
                 _ => {}
             }
@@ -410,8 +415,11 @@ impl Walker {
         }
         let Some(frame) = self.stack.last_mut() else { return };
         if frame.object && is_value(&frame.key) {
-            match frame.pair {
-                Some(pair) => self.judged(set, pair, value),
+            match &frame.name {
+                Some(name) => {
+                    let class = classify(name);
+                    self.judged(set, class, value);
+                }
                 None => frame.values.push(value.kept()),
             }
             return;
