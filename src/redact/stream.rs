@@ -167,10 +167,7 @@ impl Lines {
         let Some(walker) = &mut self.walker else { return Ok(()) };
         let set = self.redactor.set();
         let from = usize::try_from(self.walked.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.buffer.len());
-        walker.swap_classes(&mut self.scratch.classes);
-        let fed = walker.feed(set, &self.buffer[from..]);
-        walker.swap_classes(&mut self.scratch.classes);
-        fed?;
+        walker.feed(set, &self.buffer[from..])?;
         self.walked = self.base + self.buffer.len() as u64;
         if last {
             walker.finish(set);

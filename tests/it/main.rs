@@ -13,6 +13,7 @@ mod layout;
 mod redact_archives;
 mod redact_matrix;
 mod redaction;
+mod redaction_fixtures;
 mod serve;
 mod support;
 mod triage;

@@ -222,6 +222,9 @@ impl<'a> Sanitiser<'a> {
 
     /// `{name, value}` members, in any order.
     fn pair(&mut self, node: &mut Node) {
+        if node.get("value").is_none() {
+            return;
+        }
         let name = ["name", "key"].iter().find_map(|k| node.get(k).and_then(Node::as_text)).unwrap_or_default();
         let class = classify(name.as_bytes());
         let name = name.to_owned();

@@ -95,6 +95,20 @@ impl Scan<'_> {
         if run.len() < MIN_HEX || !run[..16].iter().all(u8::is_ascii_hexdigit) {
             return false;
         }
+        // Most runs are digests and ids, so they are told from text before anything is copied.
+        let printable = |p: &[u8]| match p[0] {
+            b'2'..=b'6' => true,
+            b'7' => !matches!(p[1], b'f' | b'F'),
+            b'0' => matches!(p[1], b'9' | b'a' | b'A' | b'd' | b'D'),
+            _ => false,
+        };
+        let mut others = 0;
+        for pair in run.chunks_exact(2) {
+            others += usize::from(!printable(pair));
+            if others * 8 > run.len() {
+                return false;
+            }
+        }
         let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
         let plain: Option<Vec<u8>> = run.chunks_exact(2).map(|p| Some(digit(p[0])? << 4 | digit(p[1])?)).collect();
         let Some(plain) = plain.map(zeroize::Zeroizing::new).filter(|p| is_text(p)) else { return false };

@@ -2,7 +2,7 @@
 
 use super::literals::Hit;
 use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
-use super::words::Class;
+use super::words::{Class, classify};
 use super::{Scan, argument, bounds};
 use crate::redact::Format;
 use crate::redact::rules::{engine, normal_key};
@@ -81,7 +81,7 @@ impl Scan<'_> {
                 return Class::Secret(*rule);
             }
         }
-        self.classes.of(key)
+        classify(key)
     }
 
     fn key_around(&mut self, hit: Hit) -> Option<Key> {

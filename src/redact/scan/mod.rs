@@ -56,7 +56,6 @@ pub(super) struct Outcome {
 #[derive(Default)]
 pub(super) struct Scratch {
     hits: Vec<Hit>,
-    pub(super) classes: words::Classes,
 }
 
 /// One pass over a piece of content that begins at the start of a line.
@@ -67,7 +66,6 @@ pub(super) struct Scan<'a> {
     more: bool,
     depth: u8,
     spans: &'a mut Vec<Span>,
-    classes: &'a mut words::Classes,
     outcome: Outcome,
     /// Hits before this belong to something that is already masked.
     resume: usize,
@@ -90,7 +88,6 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         more,
         depth,
         spans,
-        classes: &mut scratch.classes,
         outcome: Outcome::default(),
         resume: 0,
         line: (0, 0),

@@ -1,5 +1,7 @@
 //! Decides by its words whether the name of a setting says that the value is secret.
 
+use std::cell::RefCell;
+
 use super::vocabulary::{
     ALWAYS, CREDENTIAL, GLUED, HARMLESS, KEY_OF, MNEMONIC, NEGATIVE_FIRST, NEGATIVE_LAST, NEUTRAL_LAST, PASSWORD,
     SECRET, TOKEN, WEAK,
@@ -23,10 +25,10 @@ pub(in crate::redact) enum Class {
 const MAX_KEY: usize = 160;
 const MAX_WORDS: usize = 24;
 
-/// Remembers the classes of names, because a log has few names and many lines. Each name has one place, which it
+/// Classes of names that were met, because content has few names and many of each. Each name has one place, which it
 /// takes from another one, so that a look-up costs the same whatever the names are.
 #[derive(Default)]
-pub(in crate::redact) struct Classes {
+struct Classes {
     places: Vec<Option<(Vec<u8>, Class)>>,
 }
 
@@ -34,10 +36,7 @@ impl Classes {
     /// Places for names: a power of two.
     const PLACES: usize = 1 << 10;
 
-    pub(in crate::redact) fn of(&mut self, key: &[u8]) -> Class {
-        if key.len() > MAX_KEY {
-            return classify(key);
-        }
+    fn of(&mut self, key: &[u8]) -> Class {
         if self.places.is_empty() {
             self.places.resize_with(Self::PLACES, || None);
         }
@@ -47,10 +46,10 @@ impl Classes {
             Some((known, class)) => {
                 known.clear();
                 known.extend_from_slice(key);
-                *class = classify(key);
+                *class = decide(key);
                 *class
             }
-            None => place.insert((key.to_vec(), classify(key))).1,
+            None => place.insert((key.to_vec(), decide(key))).1,
         }
     }
 
@@ -67,8 +66,20 @@ impl Classes {
     }
 }
 
+thread_local! {
+    /// A class depends on nothing but the name, so all streams of a thread share them.
+    static CLASSES: RefCell<Classes> = RefCell::default();
+}
+
 /// Classifies a name as it stands in the content.
 pub(in crate::redact) fn classify(key: &[u8]) -> Class {
+    if key.len() > MAX_KEY {
+        return decide(key);
+    }
+    CLASSES.with(|c| c.try_borrow_mut().map_or_else(|_| decide(key), |mut c| c.of(key)))
+}
+
+fn decide(key: &[u8]) -> Class {
     let mut lower = [0_u8; MAX_KEY];
     let key = &key[key.len().saturating_sub(MAX_KEY)..];
     let mut bounds = [(0_usize, 0_usize); MAX_WORDS];

@@ -6,7 +6,7 @@ use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
 use super::super::scan::LOOKAHEAD;
 use super::super::scan::value::judge;
-use super::super::scan::words::{Class, Classes};
+use super::super::scan::words::{Class, classify};
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 10_000;
@@ -54,7 +54,8 @@ struct Frame {
     key_class: Class,
     /// Class of the key in whose value this frame stands, for lists of secrets.
     class: Class,
-    pair: Option<Class>,
+    /// The value of `name` or `key`. Most objects have no `value` beside it, so it is classified only then.
+    name: Option<Vec<u8>>,
     values: Vec<Pending>,
     kind: Kind,
     data: Vec<Pending>,
@@ -109,7 +110,6 @@ pub(in crate::redact) struct Walker {
     /// What was read of the string or literal that is open, as far as it matters.
     text: Vec<u8>,
     found: Vec<Found>,
-    classes: Classes,
     /// Keys of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
     next_expiry: u64,
@@ -124,7 +124,6 @@ impl Walker {
             state: State::Between,
             text: Vec::new(),
             found: Vec::new(),
-            classes: Classes::default(),
             spare: Vec::new(),
             next_expiry: 0,
         }
@@ -141,11 +140,6 @@ impl Walker {
             };
         }
         Ok(())
-    }
-
-    /// Trades the memory for classes of names.
-    pub(in crate::redact) fn swap_classes(&mut self, classes: &mut Classes) {
-        std::mem::swap(&mut self.classes, classes);
     }
 
     /// Values that are now known to be secret.
@@ -319,7 +313,7 @@ impl Walker {
             key: self.spare.pop().unwrap_or_default(),
             key_class: Class::Benign,
             class,
-            pair: None,
+            name: None,
             values: Vec::new(),
             kind: Kind::Unknown,
             data: Vec::new(),
@@ -340,7 +334,10 @@ impl Walker {
             frame.key.clear();
             self.spare.push(std::mem::take(&mut frame.key));
         }
-        if let Some(class) = frame.pair {
+        if let Some(mut name) = frame.name {
+            let class = if frame.values.is_empty() { Class::Benign } else { classify(&name) };
+            name.clear();
+            self.spare.push(name);
             for value in frame.values {
                 self.judged(set, class, value.value());
             }
@@ -367,7 +364,7 @@ impl Walker {
                 let plain = if text.contains(&b'\\') { super::super::token::unescape(text) } else { None };
                 let name = plain.as_deref().unwrap_or(text);
                 frame.key.extend_from_slice(&name[..name.len().min(MAX_KEY)]);
-                frame.key_class = self.classes.of(&frame.key);
+                frame.key_class = classify(&frame.key);
                 frame.look();
             }
             return;
@@ -405,9 +402,10 @@ impl Walker {
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
-                b"name" | b"key" | b"Name" | b"Key" if frame.pair.is_none() => {
-                    let class = self.classes.of(value.text);
-                    frame.pair = Some(class);
+                b"name" | b"key" | b"Name" | b"Key" if frame.name.is_none() => {
+                    let mut name = self.spare.pop().unwrap_or_default();
+                    name.extend_from_slice(value.text);
+                    frame.name = Some(name);
                 }
                 _ => {}
             }
@@ -417,8 +415,11 @@ impl Walker {
         }
         let Some(frame) = self.stack.last_mut() else { return };
         if frame.object && is_value(&frame.key) {
-            match frame.pair {
-                Some(pair) => self.judged(set, pair, value),
+            match &frame.name {
+                Some(name) => {
+                    let class = classify(name);
+                    self.judged(set, class, value);
+                }
                 None => frame.values.push(value.kept()),
             }
             return;
