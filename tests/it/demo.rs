@@ -11,11 +11,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use casefile::bundle::overlay::{Fixtures, MemStore};
 use casefile::bundle::{DirStore, Store, layout};
 use casefile::serve::Server;
-use casefile::triage::manifest_of;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-const BASES: [&str; 2] = ["kms", "recorded"];
+const BASES: [&str; 3] = ["kms", "recorded", "web"];
 
 fn dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -136,6 +135,15 @@ fn discovery_knows_every_kind() {
     }
 }
 
+/// The nodes whose kubelet does not answer: nobody can read a log there.
+fn lost_nodes(store: &MemStore) -> BTreeSet<String> {
+    let nodes = objects(store).into_iter().filter(|o| o.kind == "Node");
+    let silent = |o: &Object| {
+        array(&o.value, "/status/conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "Unknown")
+    };
+    nodes.filter(silent).map(|o| o.name().to_owned()).collect()
+}
+
 #[test]
 fn logs_belong_to_containers() {
     for (cluster, store) in clusters() {
@@ -154,11 +162,12 @@ fn logs_belong_to_containers() {
             }
             found.insert((namespace.to_owned(), pod.name().to_owned(), container.to_owned()));
         }
-        // The recording took the logs of a few pods only, and a node that is gone gives none.
-        if cluster == "base recorded" || cluster == "node-not-ready" {
+        // The recording took the logs of a few pods only, and in some incidents nobody may read logs.
+        if cluster == "base recorded" || cluster.starts_with("forbidden-") {
             continue;
         }
-        for pod in &pods {
+        let lost = lost_nodes(&store);
+        for pod in pods.iter().filter(|p| !p.value["spec"]["nodeName"].as_str().is_some_and(|n| lost.contains(n))) {
             for (container, status) in containers(&pod.value) {
                 let Some(status) = status else { continue };
                 let ran = !status["state"]["waiting"].is_object() || status["lastState"]["terminated"].is_object();
@@ -308,9 +317,17 @@ fn every_planted_secret_is_in_the_base() {
 }
 
 #[test]
-fn the_base_is_healthy() {
-    let base = fixtures().base("kms").unwrap();
-    for object in objects(&base) {
+fn the_bases_are_healthy() {
+    let fixtures = fixtures();
+    looks_healthy(&fixtures.base("web").unwrap());
+    let base = fixtures.base("kms").unwrap();
+    looks_healthy(&base);
+    let health = String::from_utf8(base.get("replay/kms-health-check-live.txt").unwrap().to_vec()).unwrap();
+    assert!(health.starts_with("Initializing configuration") && health.contains("\"nodes_reachable\": 13"));
+}
+
+fn looks_healthy(base: &MemStore) {
+    for object in objects(base) {
         let place = format!("{} {}", object.kind, object.name());
         assert_ne!(object.value["type"], "Warning", "{place}: {}", object.value["message"]);
         if object.kind == "Pod" && object.value["status"]["phase"] != "Succeeded" {
@@ -325,8 +342,6 @@ fn the_base_is_healthy() {
             assert!(!line.contains("ERROR") && !line.contains("panicked"), "{}: {line}", entry.path);
         }
     }
-    let health = String::from_utf8(base.get("replay/kms-health-check-live.txt").unwrap().to_vec()).unwrap();
-    assert!(health.starts_with("Initializing configuration") && health.contains("\"nodes_reachable\": 13"));
 }
 
 #[test]
@@ -343,7 +358,7 @@ fn incidents_say_what_they_show() {
         let base = fixtures.base(&expect.base).unwrap();
         let same = cluster.entries().iter().all(|e| cluster.get(&e.path) == base.get(&e.path))
             && cluster.entries().len() == base.entries().len();
-        assert_eq!(same, name == "healthy", "{name}: only a healthy incident has an empty overlay");
+        assert_eq!(same, ["healthy", "healthy-web"].contains(&&**name), "{name}: only a healthy incident has an empty overlay");
         assert!(!expect.title.is_empty() && expect.description.len() < 140, "{name}");
         for status in &expect.status {
             assert!(["optimal", "healthy", "degraded", "unhealthy", "unknown"].contains(&status.as_str()), "{name}");
@@ -360,36 +375,12 @@ fn incidents_say_what_they_show() {
 }
 
 #[test]
-fn triage_says_what_the_incidents_show() {
-    let fixtures = fixtures();
-    for incident in fixtures.incidents().iter().filter(|i| i.expect.demo) {
-        let (name, expect) = (&incident.name, &incident.expect);
-        let cluster = fixtures.cluster(name).unwrap();
-        let (mut manifest, _) = manifest_of(&cluster, Some("kms")).unwrap();
-        manifest.finished = fixtures.now(&expect.base).unwrap();
-        let triage = casefile::triage::run(&cluster, &manifest).unwrap();
-        let found: Vec<&str> = triage.findings.iter().map(|f| f.rule.as_str()).collect();
-        assert!(expect.status.contains(&triage.status.to_string()), "{name} is {}", triage.status);
-        assert_eq!(triage.root().map(|f| f.rule.as_str()), expect.root_cause.as_deref(), "{name}: {found:?}");
-        if let (Some(root), Some(subject)) = (triage.root(), &expect.root_subject) {
-            assert!(root.subjects.iter().any(|s| s.as_str() == subject), "{name}: {:?}", root.subjects);
-        }
-        for rule in &expect.must {
-            assert!(found.contains(&rule.as_str()), "{name}: {rule} is not among {found:?}");
-        }
-        for rule in &expect.must_not {
-            assert!(!found.contains(&rule.as_str()), "{name}: {rule} is among {found:?}");
-        }
-    }
-}
-
-#[test]
 fn fixtures_are_small_and_say_nothing_about_where_they_come_from() {
     let files = DirStore::open(&dir()).unwrap();
     let size: u64 = files.entries().iter().map(|e| e.size).sum();
     assert!(size < 6 << 20, "fixtures have {size} bytes");
     for entry in
-        files.entries().iter().filter(|e| e.path.starts_with("clusters/kms") || e.path.starts_with("incidents"))
+        files.entries().iter().filter(|e| !e.path.starts_with("clusters/recorded") && !e.path.starts_with("secrets"))
     {
         let text = String::from_utf8(files.read(&entry.path, entry.size).unwrap()).unwrap();
         for trace in ["/srv/", "/work/", "/tmp/", "kms.test", "127.0.1.", "openshift", "busybox"] {

@@ -7,6 +7,7 @@ mod collect;
 mod demo;
 mod engine;
 mod host;
+mod incidents;
 mod kubernetes;
 mod redaction;
 mod serve;
