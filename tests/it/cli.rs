@@ -6,7 +6,9 @@ use crate::support::cluster::Cluster;
 #[test]
 fn help_names_every_command_and_exit_code() {
     let help = Casefile::new(&["--help"]).run().code(0).stdout();
-    for word in ["collect", "demo", "triage", "show", "verify", "recover", "serve", "redact", "doctor", "plan", "Exit codes"] {
+    for word in
+        ["collect", "demo", "triage", "show", "verify", "recover", "serve", "redact", "doctor", "plan", "Exit codes"]
+    {
         assert!(help.contains(word), "{word} is not in the help:\n{help}");
     }
     let version = Casefile::new(&["--version"]).run().code(0).stdout();
