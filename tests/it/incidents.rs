@@ -162,10 +162,25 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
+/// All incidents, on all processors: they are many, and tests are not optimised.
+fn rows() -> Vec<Row> {
+    let count = fixtures().incidents().len();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let part = |from: usize| {
+        let (fixtures, redactor) = (fixtures(), redactor());
+        let mine = fixtures.incidents().iter().skip(from).take(count.div_ceil(workers));
+        mine.map(|i| Row::of(i, &triaged(&fixtures, i, &redactor))).collect::<Vec<_>>()
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..workers).map(|n| scope.spawn(move || part(n * count.div_ceil(workers)))).collect();
+        all.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
 #[test]
 fn triage_says_what_the_incidents_show() {
-    let (fixtures, redactor) = (fixtures(), redactor());
-    let rows: Vec<Row> = fixtures.incidents().iter().map(|i| Row::of(i, &triaged(&fixtures, i, &redactor))).collect();
+    let fixtures = fixtures();
+    let rows = rows();
     let table = table(&rows);
     println!("{table}");
     let wrong: Vec<String> = (rows.iter().filter(|r| !r.errors.is_empty()))
