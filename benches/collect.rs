@@ -180,8 +180,8 @@ fn server(pods: usize, bytes: u64) {
     runtime.block_on(async {
         let store: Arc<dyn Store> = Arc::new(SyntheticCluster::new(pods as u64, bytes, 3));
         let running = Server::builder(store).start().await.expect("the server starts");
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let text = running.kubeconfig(file.path()).expect("a kubeconfig");
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = running.kubeconfig(&dir.path().join("kubeconfig")).expect("a kubeconfig");
         println!("{}\n{}", running.addr(), text.replace('\n', "\u{1}"));
         std::io::stdout().flush().expect("stdout");
         std::future::pending::<()>().await;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const SUMMARY: &str = "SUMMARY.md";
 /// Findings as data.
 pub const TRIAGE: &str = "triage.json";
+/// What happened when, oldest first, in one clock.
+pub const TIMELINE: &str = "timeline.json";
 /// The report for a browser.
 pub const REPORT: &str = "report.html";
 /// What is in the bundle, from where, and what is missing.
@@ -18,7 +20,7 @@ pub const LOG: &str = "collector.log";
 pub const INDEX: &str = ".casefile-index.json";
 
 /// The files that come first in an archive, in this order; all others follow sorted by path.
-pub const FIRST: [&str; 6] = [SUMMARY, TRIAGE, REPORT, MANIFEST, REDACTION, LOG];
+pub const FIRST: [&str; 7] = [SUMMARY, TRIAGE, TIMELINE, REPORT, MANIFEST, REDACTION, LOG];
 
 /// Raw bytes per gzip member of a large file.
 pub const MEMBER: usize = 1 << 20;

@@ -76,10 +76,13 @@ const INNER: [&str; 15] = [
     "usage",
 ];
 
+/// Directories that lie directly below the top directory in archives of other tools.
+const INNER_OF_OTHERS: [&str; 2] = ["cluster-scoped-resources", "namespaces"];
+
 /// Whether a directory of this name is part of a bundle and not its top directory.
 #[must_use]
 pub fn is_inner(name: &str) -> bool {
-    INNER.contains(&name)
+    INNER.contains(&name) || INNER_OF_OTHERS.contains(&name)
 }
 
 /// Path of the list of one kind: `cluster-resources/pods/<ns>.json`, `cluster-resources/nodes.json`,
@@ -99,7 +102,7 @@ pub fn objects(group: &str, plural: &str, namespace: Option<&str>) -> String {
 /// What [`objects`] put at a path: API group, plural and namespace; none when the path holds no list of objects.
 #[must_use]
 pub fn parse_objects(path: &str) -> Option<(String, String, Option<String>)> {
-    if path == GROUPS || path == RESOURCES {
+    if path == GROUPS || path == RESOURCES || path.ends_with("-errors.json") {
         return None;
     }
     let rest = path.strip_prefix(ROOT)?.strip_prefix('/')?.strip_suffix(".json")?;
@@ -194,6 +197,7 @@ mod tests {
         }
         assert_eq!(parse_objects("cluster-resources/pods/logs/a/b/c.json"), None);
         assert_eq!(parse_objects(GROUPS), None);
+        assert_eq!(parse_objects("cluster-resources/pods-errors.json"), None);
     }
 
     #[test]

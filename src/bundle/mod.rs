@@ -4,6 +4,7 @@
 //! the program that made it.
 
 mod dir;
+mod foreign;
 pub mod format;
 pub mod layout;
 pub mod overlay;

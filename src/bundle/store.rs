@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::dir::DirStore;
+use super::foreign;
 use super::format::MANIFEST;
 use super::reader::ArchiveStore;
 use super::spool::JOURNAL;
@@ -54,7 +55,7 @@ pub enum StoreError {
 pub struct Entry {
     /// Path below the bundle's top directory.
     pub path: String,
-    /// Uncompressed size in bytes.
+    /// Uncompressed size in bytes; for a list that is put together while it is read, the size of what it is made from.
     pub size: u64,
 }
 
@@ -72,6 +73,18 @@ pub trait Store: Send + Sync {
     /// What is wrong with the bundle, in sentences: entries that were ignored, damage, an index that lies.
     fn problems(&self) -> &[String] {
         &[]
+    }
+
+    /// What the bundle was recognised as when another tool made it, with its article: `a must-gather`. The first of the
+    /// [`Self::problems`] then says so.
+    fn origin(&self) -> Option<&str> {
+        None
+    }
+
+    /// What could not be decoded in the files that were read so far: path and reason, sorted. Only stores that convert
+    /// files while they are read have any.
+    fn damage(&self) -> Vec<(String, String)> {
+        Vec::new()
     }
 
     /// Whether the bundle has this file.
@@ -93,14 +106,15 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// Opens a bundle by its content: a `tar.gz`, or a directory.
+/// Opens a bundle by its content: a `tar.gz`, or a directory. Bundles of troubleshoot, must-gather, crust-gather and
+/// `kubectl cluster-info dump` are presented under the paths of [`super::layout`]; [`Store::problems`] says so.
 ///
 /// # Errors
 /// When the path cannot be read or is not a bundle.
 pub fn open(path: &Path) -> Result<Box<dyn Store>, StoreError> {
     let meta = std::fs::metadata(path).map_err(|source| StoreError::Io { path: path.display().to_string(), source })?;
     if !meta.is_dir() {
-        return Ok(Box::new(ArchiveStore::open(path)?));
+        return Ok(foreign::adapt(Box::new(ArchiveStore::open(path)?)));
     }
     if path.join(JOURNAL).is_file() {
         return Err(StoreError::Malformed {
@@ -108,7 +122,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Store>, StoreError> {
             reason: format!("it is what a killed run left behind; try `casefile recover {}`", path.display()),
         });
     }
-    Ok(Box::new(DirStore::open(path)?))
+    Ok(foreign::adapt(Box::new(DirStore::open(path)?)))
 }
 
 /// The manifest of a bundle.

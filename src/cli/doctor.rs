@@ -5,11 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::Exit;
-use super::collect::LimitArgs;
-use super::connection::ConnectionArgs;
 use super::output::{Format, Output};
-use super::select::{SelectArgs, Selection};
-use super::session::{ProfileArgs, Session};
+use super::session::PlanArgs;
 use crate::collect::kubernetes::{self, Verdict};
 use crate::model::Access;
 
@@ -17,13 +14,7 @@ use crate::model::Access;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    profile: ProfileArgs,
-    #[command(flatten)]
-    select: SelectArgs,
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
+    plan: PlanArgs,
     /// Print a minimal ClusterRole and Role for exactly what is planned, and nothing else
     #[arg(long)]
     role: bool,
@@ -35,15 +26,11 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
 }
 
 async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
-    let selection = Selection::new(&args.select)?;
-    let session = Session::open(&args.profile, &args.connection, &selection).await?;
-    let limits = args.limits.resolve(args.connection.request_timeout);
+    let (session, items) = args.plan.plan().await?;
     let Some(cluster) = &session.cluster else {
         let why = session.no_cluster.as_ref().map_or("none was asked for", |n| n.reason.as_str());
         anyhow::bail!("no cluster to check: {why}");
     };
-    let mut items = session.items(&limits, &selection).await?;
-    items.retain(|item| selection.wants(item.as_ref()));
     let mut needed: BTreeSet<Access> = items.iter().flat_map(|item| item.access()).collect();
     needed.extend(kubernetes::spawned_access(&session.profile, &session.namespaces));
     let needed: Vec<Access> = needed.into_iter().collect();

@@ -3,37 +3,25 @@
 use serde_json::json;
 
 use super::Exit;
-use super::collect::LimitArgs;
-use super::connection::ConnectionArgs;
 use super::output::{Format, Output};
-use super::select::{SelectArgs, Selection};
-use super::session::{ProfileArgs, Session};
+use super::session::PlanArgs;
+use crate::model::size;
 
 /// Arguments of `casefile plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    profile: ProfileArgs,
-    #[command(flatten)]
-    select: SelectArgs,
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
+    plan: PlanArgs,
 }
 
 /// Runs the command.
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
-    super::runtime::block_on(plan(args, *output))
+    super::runtime::block_on(plan(args.plan, *output))
 }
 
-async fn plan(args: Args, output: Output) -> anyhow::Result<Exit> {
-    let selection = Selection::new(&args.select)?;
-    let session = Session::open(&args.profile, &args.connection, &selection).await?;
+async fn plan(args: PlanArgs, output: Output) -> anyhow::Result<Exit> {
+    let (session, items) = args.plan().await?;
     session.announce(&output);
-    let limits = args.limits.resolve(args.connection.request_timeout);
-    let mut items = session.items(&limits, &selection).await?;
-    items.retain(|item| selection.wants(item.as_ref()));
     if output.format == Format::Json {
         let rows: Vec<_> = items
             .iter()
@@ -56,6 +44,13 @@ async fn plan(args: Args, output: Output) -> anyhow::Result<Exit> {
     }
     println!();
     println!("{} items; items that read lists plan more, such as the logs of each container.", items.len());
+    println!(
+        "At least {} requests, {} at the same time. At most {} of each log, and {} for the archive.",
+        items.len(),
+        args.limits.concurrency(),
+        size::human(args.limits.log_limit()),
+        size::human(args.limits.max_size())
+    );
     println!("Nothing is created, changed or deleted. Ids work with --only and --skip.");
     Ok(Exit::Complete)
 }

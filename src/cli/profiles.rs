@@ -1,13 +1,12 @@
 //! `casefile profiles`: list, show and validate.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use serde_json::json;
 
 use super::Exit;
 use super::output::{Format, Output, usage};
 use crate::profile::{self, Profile};
+use crate::triage::{self, Checked};
 
 /// Arguments of `casefile profiles`.
 #[derive(Debug, clap::Args)]
@@ -25,10 +24,13 @@ enum Action {
         /// Id of a built-in profile
         id: String,
     },
-    /// Check a profile directory
+    /// Show the facts that rules may use, as tables in Markdown
+    Facts,
+    /// Check profiles: syntax, types, unknown facts, dead rules, signatures, and the cases of rules
     Validate {
-        /// Directory with a profile.toml
-        dir: PathBuf,
+        /// Directory with a profile.toml, or id of a built-in profile; all built-in ones without it
+        #[arg(value_name = "DIR|ID")]
+        profile: Option<String>,
     },
 }
 
@@ -39,16 +41,43 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Action::Show { id } => {
             show(profile::find_builtin(&id).map_err(|e| usage(e.to_string()))?);
         }
-        Action::Validate { dir } => {
-            let profile = profile::load_dir(&dir)?;
+        Action::Facts => print!("{}", triage::fact_tables()),
+        Action::Validate { profile } => return validate(profile.as_deref(), output),
+    }
+    Ok(Exit::Complete)
+}
+
+/// Checks one profile or all built-in ones; mistakes are told one a line, with their place.
+fn validate(only: Option<&str>, output: &Output) -> anyhow::Result<Exit> {
+    let ids: Vec<&str> = match only {
+        Some(one) => vec![one],
+        None => profile::builtin().iter().map(|p| p.id.as_str()).collect(),
+    };
+    let results: Vec<Checked> = ids.into_iter().map(triage::validate).collect();
+    if output.format == Format::Json {
+        let rows: Vec<_> = results
+            .iter()
+            .map(|r| {
+                json!({"profile": r.profile, "rules": r.rules, "cases": r.cases, "signatures": r.signatures,
+                    "problems": r.problems})
+            })
+            .collect();
+        println!("{}", json!(rows));
+    }
+    for result in &results {
+        for problem in &result.problems {
+            output.notice(problem);
+        }
+        if output.format != Format::Json && result.problems.is_empty() {
             println!(
-                "{}: ok ({} commands, {} endpoints, {} parameters)",
-                profile.id,
-                profile.exec.len(),
-                profile.http.len(),
-                profile.parameters.len()
+                "{}: ok ({} rules with {} cases, {} signatures)",
+                result.profile, result.rules, result.cases, result.signatures
             );
         }
+    }
+    let problems: usize = results.iter().map(|r| r.problems.len()).sum();
+    if problems > 0 {
+        anyhow::bail!("{problems} mistakes; correct the lines above and validate again");
     }
     Ok(Exit::Complete)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{Output, Progress};
-use super::size;
+use crate::model::size;
 use crate::model::{Event, LedgerEntry, Outcome};
 
 /// Most items that get a line of their own at the same time; a terminal has few lines.
@@ -207,7 +207,7 @@ mod tests {
     fn lines_name_what_could_not_be_read_and_count_the_rest_now_and_then() {
         let mut lines = Lines::default();
         assert_eq!(lines.event(&Event::Planned { items: 3 }), None);
-        assert_eq!(lines.event(&finished("a", Outcome::Ok)).as_deref(), Some("1/3 items, 2.0 KiB"));
+        assert_eq!(lines.event(&finished("a", Outcome::Ok)).as_deref(), Some("1/3 items, 2 KiB"));
         assert_eq!(lines.event(&finished("b", Outcome::Ok)), None);
         assert_eq!(lines.event(&finished("c", Outcome::Forbidden)).as_deref(), Some("c: forbidden: why"));
     }

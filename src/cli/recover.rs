@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::output::{Format, Output, usage};
-use super::show::{put, size_text};
+use super::show::put;
 use crate::bundle::{RecoverOptions, Target, recover};
+use crate::model::size;
 use crate::redact::{CorrelationKey, Redactor};
 
 /// Arguments of `casefile recover`.
@@ -60,7 +61,7 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     output.notice(&format!(
         "recovered {} files ({}), {} of them unfinished; next: casefile triage",
         packed.files,
-        size_text(packed.bytes),
+        size::human(packed.bytes),
         recovered.unfinished.len()
     ));
     if !args.remove {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::collect::LimitArgs;
 use super::connection::ConnectionArgs;
 use super::output::{Output, usage};
-use super::select::Selection;
+use super::select::{SelectArgs, Selection};
 use crate::collect::kubernetes::{self, Cluster, ConnectError};
 use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host};
 use crate::model::{ItemId, Outcome};
@@ -24,6 +25,31 @@ pub(super) struct ProfileArgs {
     /// Set a parameter of the profile; repeat for several
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
+}
+
+/// Flags of the commands that plan a run without collecting.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    profile: ProfileArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+impl PlanArgs {
+    /// Opens the session and gives the chosen items; nothing is read beyond discovery.
+    pub(super) async fn plan(&self) -> anyhow::Result<(Session, Vec<Arc<dyn Item>>)> {
+        let selection = Selection::new(&self.select)?;
+        let session = Session::open(&self.profile, &self.connection, &selection).await?;
+        let limits = self.limits.resolve(self.connection.request_timeout);
+        let mut items = session.items(&limits, &selection).await?;
+        items.retain(|item| selection.wants(item.as_ref()));
+        Ok((session, items))
+    }
 }
 
 /// A resolved session: everything that planning needs, nothing collected yet.

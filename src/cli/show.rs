@@ -10,6 +10,7 @@ use super::Exit;
 use super::output::{Format, Output, usage};
 use crate::bundle::format::{FIRST, SUMMARY};
 use crate::bundle::{Entry, Store, open};
+use crate::model::size;
 
 /// JSON above this is not pretty-printed: it is held in memory for that.
 const PRETTY_MAX: u64 = 256 << 20;
@@ -46,8 +47,12 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Some(wanted) => show_files(store, wanted, args.pretty),
         None => show_list(store, &args, output),
     };
-    for problem in store.problems() {
-        output.notice(&format!("warning: {problem}"));
+    for (at, problem) in store.problems().iter().enumerate() {
+        let what = if at == 0 && store.origin().is_some() { "note" } else { "warning" };
+        output.notice(&format!("{what}: {problem}"));
+    }
+    for (path, reason) in store.damage() {
+        output.notice(&format!("warning: {path}: {reason}"));
     }
     done.map(|()| Exit::Complete)
 }
@@ -56,7 +61,7 @@ fn show_list(store: &dyn Store, args: &Args, output: &Output) -> anyhow::Result<
     let entries = store.entries();
     if output.format == Format::Json {
         let files: Vec<_> = entries.iter().map(|e| serde_json::json!({"path": e.path, "size": e.size})).collect();
-        let result = serde_json::json!({"files": files, "problems": store.problems()});
+        let result = serde_json::json!({"files": files, "origin": store.origin(), "problems": store.problems()});
         return put(format!("{result:#}\n").as_bytes());
     }
     if args.list {
@@ -168,20 +173,6 @@ fn put_more(bytes: &[u8]) -> anyhow::Result<bool> {
     }
 }
 
-/// `17.3 MiB`.
-pub(super) fn size_text(bytes: u64) -> String {
-    let mut unit = 0;
-    let mut tenths = u128::from(bytes) * 10;
-    while tenths >= 10_240 && unit < 4 {
-        tenths /= 1024;
-        unit += 1;
-    }
-    if unit == 0 {
-        return format!("{bytes} B");
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, ["", "KiB", "MiB", "GiB", "TiB"][unit])
-}
-
 /// All files below their directories, the first page's files first.
 fn tree(entries: &[Entry]) -> String {
     let mut out = String::new();
@@ -199,10 +190,10 @@ fn tree(entries: &[Entry]) -> String {
         }
         let depth = entry.path.matches('/').count();
         let name = entry.path.rsplit('/').next().unwrap_or(&entry.path);
-        out.push_str(&format!("{:>10}  {}{name}\n", size_text(entry.size), "  ".repeat(depth)));
+        out.push_str(&format!("{:>10}  {}{name}\n", size::human(entry.size), "  ".repeat(depth)));
     }
     let total = entries.iter().fold(0_u64, |sum, e| sum.saturating_add(e.size));
-    out.push_str(&format!("{:>10}  in {} files\n", size_text(total), entries.len()));
+    out.push_str(&format!("{:>10}  in {} files\n", size::human(total), entries.len()));
     out
 }
 
@@ -231,24 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_short() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1536, "1.5 KiB"),
-            (20 << 20, "20.0 MiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ] {
-            assert_eq!(size_text(bytes), text);
-        }
-    }
-
-    #[test]
     fn the_tree_names_each_directory_once() {
         let tree = tree(&entries());
         assert_eq!(tree.matches("a/\n").count(), 1, "{tree}");
-        assert!(tree.starts_with("   2.0 KiB  SUMMARY.md\n   2.0 KiB  manifest.json\n"), "{tree}");
-        assert!(tree.ends_with("10.0 KiB  in 5 files\n"), "{tree}");
+        assert!(tree.starts_with("     2 KiB  SUMMARY.md\n     2 KiB  manifest.json\n"), "{tree}");
+        assert!(tree.ends_with("10 KiB  in 5 files\n"), "{tree}");
     }
 }

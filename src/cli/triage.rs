@@ -1,6 +1,6 @@
 //! `casefile triage`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -9,7 +9,7 @@ use super::Exit;
 use super::output::{Format, Output};
 use crate::bundle::{self, format};
 use crate::redact::RedactionReport;
-use crate::triage::{self, Severity};
+use crate::triage::{self, Rulebook, Severity};
 use crate::{profile, report};
 
 /// Largest `redaction.json` that is read.
@@ -24,8 +24,12 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<PathBuf>,
     /// Read them with this profile instead of the one in their manifest
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID|DIR")]
     profile: Option<String>,
+    /// Directory with newer rules.toml and signatures.toml, or with a folder <profile>/ that holds them; a rule or signature
+    /// whose id is known replaces the built-in one
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
     /// Exit with code 4 when a finding is at least this severe
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
@@ -61,8 +65,12 @@ impl From<FailOn> for Severity {
 /// Runs the command.
 #[expect(clippy::needless_pass_by_value, reason = "every command takes its arguments")]
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
-    if let Some(id) = &args.profile {
-        profile::find_builtin(id).map_err(|e| super::output::usage(e.to_string()))?;
+    let chosen = args.profile.as_deref().map(book_of).transpose()?;
+    if let Some(dir) = &args.rules {
+        // A missing directory is a usage error, whatever the bundles say.
+        if !dir.is_dir() {
+            return Err(super::output::usage(format!("--rules {}: there is no such directory", dir.display())));
+        }
     }
     if args.html.is_some() && args.bundles.len() > 1 {
         return Err(super::output::usage("--html takes one bundle; run it once for each"));
@@ -71,7 +79,7 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let many = args.bundles.len() > 1;
     for path in &args.bundles {
         let store = bundle::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let (manifest, made_up) = triage::manifest_of(store.as_ref(), args.profile.as_deref())
+        let (manifest, made_up) = triage::manifest_of(store.as_ref(), chosen.as_ref().map(Rulebook::id))
             .with_context(|| format!("cannot read {}", path.display()))?;
         if made_up {
             output.notice(&format!(
@@ -80,9 +88,16 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
                 manifest.profile,
                 crate::model::time::rfc3339(manifest.finished)
             ));
+            for problem in store.problems() {
+                output.notice(&format!("{}: {problem}", path.display()));
+            }
         }
-        let triage =
-            triage::run(store.as_ref(), &manifest).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut book = chosen.clone().unwrap_or_else(|| Rulebook::builtin(&manifest.profile));
+        if let Some(dir) = &args.rules {
+            book = book.with_directory(dir)?;
+        }
+        let triage = triage::run_with(store.as_ref(), &manifest, &book)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let redaction: Option<RedactionReport> =
             store.read(format::REDACTION, REDACTION_MAX).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let view = report::View::new(&triage, &manifest, redaction.as_ref());
@@ -110,12 +125,21 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// The rules of `--profile`: a built-in profile, or a directory.
+fn book_of(profile: &str) -> anyhow::Result<Rulebook> {
+    match profile::find_builtin(profile) {
+        Ok(found) => Ok(Rulebook::builtin(&found.id)),
+        Err(_) if Path::new(profile).is_dir() => Ok(Rulebook::of_directory(Path::new(profile))?),
+        Err(unknown) => Err(super::output::usage(unknown.to_string())),
+    }
+}
+
 /// Width of the terminal, by `COLUMNS` where a shell exports it.
 fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(WIDTH)
 }
 
-fn write_html(target: &std::path::Path, html: &str, force: bool) -> anyhow::Result<()> {
+fn write_html(target: &Path, html: &str, force: bool) -> anyhow::Result<()> {
     use std::io::Write;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).truncate(true);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::Exit;
 use super::audit::FinalAudit;
 use super::output::{Format, Output};
-use super::show::{put, size_text};
+use super::show::put;
 use crate::bundle::{Problem, VerifyReport, verify};
+use crate::model::size;
 
 /// Arguments of `casefile verify`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +66,7 @@ fn human(bundle: &str, report: &VerifyReport) -> String {
     out.push_str(&format!(
         "{bundle}: {verdict} ({} files, {}, {} items in the ledger{})\n",
         report.files,
-        size_text(report.bytes),
+        size::human(report.bytes),
         report.items,
         if report.audited { ", audited for leaks" } else { "" }
     ));

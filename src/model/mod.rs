@@ -8,6 +8,8 @@ mod ids;
 mod manifest;
 mod outcome;
 mod path;
+pub mod quantity;
+pub mod size;
 pub mod time;
 
 pub use access::{Access, Effect};

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 /// Longest piece of a line that is looked at as one.
@@ -14,34 +15,63 @@ const OVERLAP: usize = 8 << 10;
 /// Most hits that one file gives.
 const MAX_HITS: usize = 100;
 
-/// Id and pattern of each detector. A group named `v` holds the value.
-const RULES: [(&str, &str); 16] = [
-    ("audit-aws-access-key", r"(?:AKIA|ASIA)[A-Z2-7]{16}"),
-    ("audit-github-token", r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}"),
-    ("audit-gitlab-token", r"glpat-[A-Za-z0-9_-]{20,}"),
-    ("audit-slack-token", r"xox[abpsre]-[0-9]{6,}-[A-Za-z0-9-]{16,}"),
-    ("audit-npm-token", r"npm_[A-Za-z0-9]{36}"),
-    ("audit-google-key", r"AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{30,}"),
-    ("audit-stripe-key", r"[sr]k_live_[A-Za-z0-9]{20,}"),
-    ("audit-vault-token", r"hvs\.[A-Za-z0-9_-]{24,}"),
-    ("audit-jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{10,}"),
+/// A detector: its id, literals of which one stands in every match, and its pattern. A group named `v` holds the value.
+type Rule = (&'static str, &'static [&'static str], &'static str);
+
+const RULES: [Rule; 16] = [
+    ("audit-aws-access-key", &["AKIA", "ASIA"], r"(?:AKIA|ASIA)[A-Z2-7]{16}"),
+    (
+        "audit-github-token",
+        &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
+        r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}",
+    ),
+    ("audit-gitlab-token", &["glpat-"], r"glpat-[A-Za-z0-9_-]{20,}"),
+    (
+        "audit-slack-token",
+        &["xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-", "xoxe-"],
+        r"xox[abpsre]-[0-9]{6,}-[A-Za-z0-9-]{16,}",
+    ),
+    ("audit-npm-token", &["npm_"], r"npm_[A-Za-z0-9]{36}"),
+    ("audit-google-key", &["AIza", "ya29."], r"AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{30,}"),
+    ("audit-stripe-key", &["k_live_"], r"[sr]k_live_[A-Za-z0-9]{20,}"),
+    ("audit-vault-token", &["hvs."], r"hvs\.[A-Za-z0-9_-]{24,}"),
+    ("audit-jwt", &["eyJ"], r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{10,}"),
     (
         "audit-url-password",
+        &["://"],
         r"[a-z][a-z0-9+.-]{1,30}://[A-Za-z0-9._%+-]{0,64}:(?P<v>[^\s/@:\x22'<>${}*\\]{3,128})@[A-Za-z0-9.\[-]",
     ),
-    ("audit-bearer", r"(?i:authorization)[\x22':=\s\\]{1,6}(?i:bearer|basic)\s+(?P<v>[A-Za-z0-9._~+/-]{16,})"),
+    (
+        "audit-bearer",
+        &["uthorization", "UTHORIZATION"],
+        r"(?i:authorization)[\x22':=\s\\]{1,6}(?i:bearer|basic)\s+(?P<v>[A-Za-z0-9._~+/-]{16,})",
+    ),
     (
         "audit-password",
+        &["assword", "ASSWORD", "asswd", "ASSWD"],
         r"(?i:password|passwd)\\?[\x22']?\s{0,2}[=:]\s{0,2}\\?[\x22'](?P<v>[^\x22'\s\\]{6,128})\\?[\x22']",
     ),
-    ("audit-aws-secret", r"(?i:aws_secret_access_key)[\x22':=\s\\]{1,6}(?P<v>[A-Za-z0-9/+]{40})"),
-    ("audit-openssh-body", r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/]{40,}"),
-    ("audit-pem-one-line", r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\\nr\x22]{0,16}[A-Za-z0-9+/]{40,}"),
+    (
+        "audit-aws-secret",
+        &["ecret_access_key", "ECRET_ACCESS_KEY"],
+        r"(?i:aws_secret_access_key)[\x22':=\s\\]{1,6}(?P<v>[A-Za-z0-9/+]{40})",
+    ),
+    ("audit-openssh-body", &["b3BlbnNzaC1rZXktdjE"], r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/]{40,}"),
+    (
+        "audit-pem-one-line",
+        &["PRIVATE KEY-----"],
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\\nr\x22]{0,16}[A-Za-z0-9+/]{40,}",
+    ),
     (
         "audit-pem-base64",
+        &["LS0tLS1CRUdJTiB"],
         r"(?:LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBSU0EgUFJJVkFUR|LS0tLS1CRUdJTiBFQyBQUklWQVRF)[A-Za-z0-9+/]{60,}",
     ),
 ];
+/// Bytes in front of a literal that a match may have.
+const BEFORE: usize = 64;
+/// Bytes behind the start of a literal in which a match must show itself.
+const BEHIND: usize = 512;
 
 /// One place where a finished file seems to hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +87,8 @@ pub struct AuditHit {
 /// The detectors, compiled once.
 pub struct Audit {
     rules: Vec<(&'static str, Regex)>,
-    any: Option<Regex>,
+    /// Finds the literals; the value of each is the index of its rule.
+    literals: Option<(AhoCorasick, Vec<usize>)>,
     own: Option<Regex>,
     canaries: Vec<Vec<u8>>,
 }
@@ -76,10 +107,18 @@ impl Audit {
     /// All detectors.
     #[must_use]
     pub fn new() -> Self {
-        let all: Vec<String> = RULES.iter().map(|(_, p)| format!("(?:{})", p.replace("?P<v>", "?:"))).collect();
+        let (texts, owners): (Vec<&str>, Vec<usize>) = RULES
+            .iter()
+            .enumerate()
+            .flat_map(|(i, (_, literals, _))| literals.iter().map(move |literal| (*literal, i)))
+            .unzip();
         Self {
-            rules: RULES.iter().filter_map(|(id, p)| compile(p).map(|r| (*id, r))).collect(),
-            any: compile(&all.join("|")),
+            rules: RULES.iter().filter_map(|(id, _, p)| compile(p).map(|r| (*id, r))).collect(),
+            literals: AhoCorasick::builder()
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(texts)
+                .ok()
+                .map(|searcher| (searcher, owners)),
             // Data of a Secret stays base64, so our own replacement stands there encoded.
             own: compile(r"^[\x22'\\]*(?:REDACTED-[a-z-]{2,16}-[a-z2-7]{12}|UkVEQUNURUQt[A-Za-z0-9+/]{12,48}={0,2}$)"),
             canaries: Vec::new(),
@@ -132,12 +171,15 @@ impl Audit {
     fn block(&self, path: &str, block: &[u8], first: u64, pem: &mut Option<u64>, hits: &mut Vec<AuditHit>) {
         let hit = |rule: &str, line: u64| AuditHit { rule: rule.to_owned(), path: path.to_owned(), line };
         let line_at = |at: usize| first + memchr::memchr_iter(b'\n', &block[..at]).count() as u64;
-        if self.any.as_ref().is_none_or(|any| any.is_match(block)) {
-            for (id, rule) in &self.rules {
-                for found in rule.captures_iter(block).take(MAX_HITS) {
+        if let Some((searcher, owners)) = &self.literals {
+            for literal in searcher.find_overlapping_iter(block) {
+                let Some((id, rule)) = self.rules.get(owners[literal.pattern().as_usize()]) else { continue };
+                let from = literal.start().saturating_sub(BEFORE);
+                let window = &block[from..block.len().min(literal.start() + BEHIND)];
+                for found in rule.captures_iter(window) {
                     let Some(value) = found.name("v").or_else(|| found.get(0)) else { continue };
-                    if !self.is_harmless(value.as_bytes()) {
-                        hits.push(hit(id, line_at(value.start())));
+                    if !self.is_harmless(value.as_bytes()) && hits.len() < 2 * MAX_HITS {
+                        hits.push(hit(id, line_at(from + value.start())));
                     }
                 }
             }
@@ -196,7 +238,22 @@ mod tests {
     fn all_patterns_compile() {
         let audit = Audit::new();
         assert_eq!(audit.rules.len(), RULES.len());
-        assert!(audit.any.is_some() && audit.own.is_some());
+        assert!(audit.literals.is_some() && audit.own.is_some());
+    }
+
+    #[test]
+    fn every_match_holds_a_literal_of_its_rule() {
+        for (text, rule) in [
+            ("ASIAQWERTYUIOPASDFGH", "audit-aws-access-key"),
+            ("sk_live_0123456789abcdefghij", "audit-stripe-key"),
+            ("glpat-0123456789abcdefghij", "audit-gitlab-token"),
+            ("AUTHORIZATION: BASIC dXNlcjpwYXNzd29yZA==", "audit-bearer"),
+            ("Password = 'correct-horse'", "audit-password"),
+            ("PASSWD: \"correct-horse\"", "audit-password"),
+            ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYab", "audit-aws-secret"),
+        ] {
+            assert_eq!(scan(text), [(rule.to_owned(), 1)], "{text}");
+        }
     }
 
     #[test]

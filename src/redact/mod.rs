@@ -7,6 +7,7 @@
 //! The result is a pure function of the content: it never depends on how the input was split into pushes.
 
 pub mod audit;
+mod content;
 mod engine;
 mod error;
 mod key;
@@ -20,6 +21,7 @@ mod stream;
 mod token;
 mod walk;
 
+pub use content::Stream;
 pub use engine::{Redactor, RedactorBuilder};
 pub use error::RedactError;
 pub use key::CorrelationKey;
@@ -27,7 +29,6 @@ pub use kube::ObjectStream;
 pub use redacted::{Fixed, Redacted};
 pub use report::RedactionReport;
 pub use rules::{Boundary, Example, Problem, RuleDef, RuleInfo, RunDef, expand, load_dir};
-pub use stream::Stream;
 
 /// What kind of content a stream carries. It chooses the structure-aware layer; the byte engine runs on all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! One document on its way through the redactor.
+//! The lines of one document on their way through the engine.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,8 @@ const OVERLAP: usize = 32 << 10;
 /// Bytes in front of a cut that the next window still sees.
 const CONTEXT: usize = 256;
 
-/// One document on its way through the redactor, in pushes of any size.
-///
-/// After an error the stream gives nothing more, and the file must be replaced by a stub.
-pub struct Stream {
+/// The bytes of one document, in pushes of any size. After an error nothing more comes.
+pub(super) struct Lines {
     redactor: Redactor,
     file: String,
     format: Format,
@@ -44,7 +42,7 @@ pub struct Stream {
     failed: bool,
 }
 
-impl Stream {
+impl Lines {
     pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
         Self {
             redactor,
@@ -66,11 +64,11 @@ impl Stream {
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
-    /// [`Stream::finish`], but never more than a bounded window.
+    /// [`Lines::finish`], but never more than a bounded window.
     ///
     /// # Errors
     /// When the content cannot be redacted safely.
-    pub fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+    pub(super) fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
         self.refuse_failed()?;
         let mut rest = raw;
         while !rest.is_empty() {
@@ -90,7 +88,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the content cannot be redacted safely.
-    pub fn finish(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+    pub(super) fn finish(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
         self.refuse_failed()?;
         self.guarded(true, out)?;
         self.settle();
@@ -169,7 +167,10 @@ impl Stream {
         let Some(walker) = &mut self.walker else { return Ok(()) };
         let set = self.redactor.set();
         let from = usize::try_from(self.walked.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.buffer.len());
-        walker.feed(set, &self.buffer[from..])?;
+        walker.swap_classes(&mut self.scratch.classes);
+        let fed = walker.feed(set, &self.buffer[from..]);
+        walker.swap_classes(&mut self.scratch.classes);
+        fed?;
         self.walked = self.base + self.buffer.len() as u64;
         if last {
             walker.finish(set);
@@ -322,7 +323,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Lines {
     fn drop(&mut self) {
         self.settle();
     }

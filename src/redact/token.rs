@@ -9,7 +9,7 @@ use super::CorrelationKey;
 /// What every replacement starts with.
 pub(super) const PREFIX: &[u8] = b"REDACTED-";
 /// Characters of an id: 60 bits.
-const ID_LEN: usize = 12;
+pub(super) const ID_LEN: usize = 12;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// How many layers of encoding are taken off a value before it is hashed.
 const MAX_LAYERS: usize = 4;

@@ -6,9 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::timeline;
 use super::view::{View, place, who};
+use crate::model::size::human as bytes;
 use crate::model::time::rfc3339;
 use crate::model::{LedgerEntry, Outcome};
-use crate::triage::text::{bytes, duration};
+use crate::triage::text::duration;
 use crate::triage::{Finding, PodRow, Severity, Triage};
 
 const TEMPLATE: &str = include_str!("templates/report.html");

@@ -18,8 +18,23 @@ use crate::triage::Triage;
 /// `triage.json`: the triage as it is, with a newline at its end.
 #[must_use]
 pub fn json(triage: &Triage) -> String {
-    let mut text = serde_json::to_string_pretty(triage).unwrap_or_else(|e| {
-        // The type holds nothing that cannot be written; an empty triage would claim more than this does.
+    pretty(triage)
+}
+
+/// `timeline.json`: what happened when, oldest first. The times are in the clock of the machine that collected.
+#[must_use]
+pub fn timeline_json(triage: &Triage) -> String {
+    #[derive(serde::Serialize)]
+    struct Timeline<'a> {
+        schema_version: u32,
+        moments: &'a [crate::triage::Moment],
+    }
+    pretty(&Timeline { schema_version: triage.schema_version, moments: &triage.timeline })
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_else(|e| {
+        // The types hold nothing that cannot be written; an empty document would claim more than this does.
         format!("{{\"error\": {}}}", serde_json::Value::String(e.to_string()))
     });
     text.push('\n');

@@ -80,9 +80,9 @@ impl<'a> View<'a> {
     pub(super) fn verdict(&self) -> &'static str {
         match self.triage.status {
             Status::Optimal => "Everything that was looked at works.",
-            Status::Healthy => "It works; nothing asks for action.",
-            Status::Degraded => "It works in part, or with less reserve than it should have.",
-            Status::Unhealthy => "It does not do its work.",
+            Status::Healthy => "The system works; nothing asks for action.",
+            Status::Degraded => "The system works in part, or with less reserve than it should have.",
+            Status::Unhealthy => "The system is down or failing.",
             Status::Unknown => "Too little could be seen to say how it is.",
         }
     }

@@ -69,7 +69,7 @@ pub enum Status {
     Healthy,
     /// It works in part, or with less reserve than it should have.
     Degraded,
-    /// It does not do its work.
+    /// It is down or failing.
     Unhealthy,
     /// Too little was seen to say.
     Unknown,

@@ -7,7 +7,8 @@ use chrono::TimeDelta;
 use super::clock;
 use super::facts::{Facts, Pod, Role, State};
 use super::finding::{Finding, PodRow, Severity};
-use super::{quantity, text};
+use super::text;
+use crate::model::quantity;
 
 /// Pods that are kept.
 const PODS_MAX: usize = 5_000;

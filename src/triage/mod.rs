@@ -8,23 +8,24 @@ mod draft;
 mod facts;
 mod finding;
 mod inventory;
-mod quantity;
 mod root_cause;
+mod rules;
 mod scheduling;
 mod signatures;
 mod synthetic;
 pub(crate) mod text;
 mod timeline;
 mod verdict;
+mod version;
 
 pub use finding::{
     Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, Subject, Triage,
 };
+pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
 pub use synthetic::{ManifestError, manifest_of};
 
 use crate::bundle::{Store, StoreError};
 use crate::model::Manifest;
-use crate::profile;
 
 /// Reads the bundle once and names what is wrong.
 ///
@@ -34,12 +35,21 @@ use crate::profile;
 /// When the bundle itself cannot be read. A file that cannot be decoded costs what it would have shown, and is a finding
 /// of category [`Category::DataQuality`].
 pub fn run(store: &dyn Store, manifest: &Manifest) -> Result<Triage, StoreError> {
-    let signatures = signatures::Signatures::of_profile(&manifest.profile);
-    let facts = facts::load(store, manifest, signatures.clone())?;
-    let drafts = analyzers::run(&analyzers::Context { facts: &facts, manifest, signatures: signatures.as_deref() });
+    run_with(store, manifest, &Rulebook::builtin(&manifest.profile))
+}
+
+/// As [`run`], with other rules and signatures than the built-in ones.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Result<Triage, StoreError> {
+    let facts = facts::load(store, manifest, book.signatures.clone())?;
+    let mut drafts =
+        analyzers::run(&analyzers::Context { facts: &facts, manifest, signatures: book.signatures.as_deref() });
+    drafts.extend(book.evaluate(&facts, manifest, &drafts));
     let coverage = verdict::coverage(manifest);
-    let main = profile::find_builtin(&manifest.profile).map_or(&[][..], |p| p.kubernetes.detect.as_slice());
-    let (root_cause, mut findings) = root_cause::rank(draft::merge(drafts), &facts, main, verdict::share(&coverage));
+    let (root_cause, mut findings) =
+        root_cause::rank(draft::merge(drafts), &facts, &book.detect, &book.links(), verdict::share(&coverage));
     let offset = clock::cluster_offset(manifest);
     for finding in &mut findings {
         finding.first_seen = finding.first_seen.map(|at| clock::ours(at, offset));

@@ -9,14 +9,14 @@ use super::analyzers::owner_path;
 use super::draft::Reaching;
 use super::facts::{Event, Facts, Pod};
 use super::finding::{Category, Finding, Severity, Subject};
-use super::text;
+use super::{rules, text};
 use crate::profile::LabelSelector;
 
 /// Findings that one finding may list as its consequences.
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 67] = [
+const DEPTHS: [(&str, u8); 72] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -39,6 +39,11 @@ const DEPTHS: [(&str, u8); 67] = [
     ("claim-pending", 1),
     ("volume-nearly-full", 1),
     ("several-default-storage-classes", 1),
+    ("webhook-ca-expired", 0),
+    ("lease-not-renewed", 2),
+    ("rbac-forbidden", 2),
+    ("network-policy-denies-egress", 1),
+    ("network-policy-denies-ingress", 1),
     ("container-config-error", 2),
     ("image-pull-auth", 2),
     ("image-pull-not-found", 2),
@@ -92,8 +97,12 @@ const PODS: u8 = 3;
 
 /// Distance of a finding from the cause: that of its rule, but for a certificate that is not issued. Nothing below it
 /// is known, and what lacks its Secret follows from it.
-fn depth_of(finding: &Finding) -> u8 {
-    if finding.rule == "resource-not-ready" && finding.category == Category::Tls { 1 } else { depth(&finding.rule) }
+fn depth_of(finding: &Finding, links: &Links) -> u8 {
+    if finding.rule == "resource-not-ready" && finding.category == Category::Tls {
+        1
+    } else {
+        depth(&finding.rule, links)
+    }
 }
 
 /// Findings that a service is gone; they follow from what is wrong with the pods behind it.
@@ -102,15 +111,50 @@ fn is_service_down(rule: &str) -> bool {
 }
 
 /// Whether one finding is about the pods behind the service that another one calls down.
-fn is_behind(cause: &Finding, (down, pods): &Reaching) -> bool {
+fn is_behind(cause: &Finding, (down, pods): &Reaching, links: &Links) -> bool {
     is_service_down(&down.rule)
-        && (depth(&cause.rule) <= PODS || cause.rule == "readiness-probe-failing")
+        && (depth(&cause.rule, links) <= PODS || cause.rule == "readiness-probe-failing")
         // A webhook that is down refuses its own pods, too.
         && cause.rule != "pod-create-webhook"
         && cause.subjects.iter().any(|s| s.kind() == "pod" && pods.contains(s))
 }
 
-fn depth(rule: &str) -> u8 {
+/// Rules that stand at [`SYMPTOM`].
+const SYMPTOMS: [&str; 21] = [
+    "bundle-incomplete",
+    "container-restarts",
+    "cronjob-suspended",
+    "config-newer-than-pod",
+    "error-burst",
+    "event-burst",
+    "host-memory-low",
+    "host-oom-kill",
+    "host-unit-failed",
+    "hpa-at-maximum",
+    "job-suspended",
+    "kms-no-keys",
+    "lost-visibility",
+    "namespace-stuck-terminating",
+    "pod-failed",
+    "pod-not-ready",
+    "pod-scheduling-gated",
+    "resource-not-ready",
+    "rule-failed",
+    "service-selects-nothing",
+    "undecodable-data",
+];
+
+/// Ids of all analyzers' rules, so that a rule of a profile can only name what exists.
+pub(super) static RULES: std::sync::LazyLock<Vec<&str>> =
+    std::sync::LazyLock::new(|| DEPTHS.iter().map(|(rule, _)| *rule).chain(SYMPTOMS).collect());
+
+/// Depth and links of the rules of profiles.
+type Links = BTreeMap<String, rules::Links>;
+
+fn depth(rule: &str, links: &Links) -> u8 {
+    if let Some(links) = links.get(rule) {
+        return links.depth;
+    }
     if rule.contains('/') {
         return SIGNATURE;
     }
@@ -122,15 +166,16 @@ pub(super) fn rank(
     found: Vec<Reaching>,
     facts: &Facts,
     important: &[LabelSelector],
+    links: &Links,
     coverage: f64,
 ) -> (Option<String>, Vec<Finding>) {
     let topology = Topology::new(facts);
     let reach: Vec<BTreeSet<Subject>> = found.iter().map(|(f, touches)| topology.reach(f, touches)).collect();
-    let edges = edges(&found, &reach);
+    let edges = edges(&found, &reach, links);
     let mut findings: Vec<Finding> = found.into_iter().map(|(f, _)| f).collect();
     let explained: BTreeSet<usize> = edges.values().flatten().copied().collect();
     let scores: Vec<Score> =
-        (0..findings.len()).map(|i| Score::of(i, &findings, &edges, &explained, facts, important)).collect();
+        (0..findings.len()).map(|i| Score::of(i, &findings, &edges, &explained, facts, important, links)).collect();
     for (i, effects) in &edges {
         let mut ids: Vec<String> = effects.iter().map(|e| findings[*e].id.clone()).collect();
         ids.truncate(EXPLAINS_MAX);
@@ -194,7 +239,7 @@ fn explain_choice(findings: &mut [Finding], root: usize, rival: Option<usize>, s
 }
 
 /// For each finding, the findings that follow from it, directly or over others.
-fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>]) -> BTreeMap<usize, BTreeSet<usize>> {
+fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>], links: &Links) -> BTreeMap<usize, BTreeSet<usize>> {
     let mut by_subject: BTreeMap<&Subject, Vec<usize>> = BTreeMap::new();
     for (i, (finding, touches)) in found.iter().enumerate() {
         for subject in finding.subjects.iter().chain(touches) {
@@ -208,8 +253,9 @@ fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>]) -> BTreeMap<usize, BTr
         }
         for effect in reach[i].iter().filter_map(|s| by_subject.get(s)).flatten().copied() {
             let (other, _) = &found[effect];
-            let before = depth_of(cause) < depth_of(other) && !is_behind(other, &found[i]);
-            if effect != i && (before || is_behind(cause, &found[effect])) && plausible(cause, other) {
+            let before = depth_of(cause, links) < depth_of(other, links) && !is_behind(other, &found[i], links);
+            let follows = before || is_behind(cause, &found[effect], links);
+            if effect != i && follows && plausible(cause, other, links) {
                 direct.entry(i).or_default().insert(effect);
             }
         }
@@ -230,8 +276,15 @@ fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>]) -> BTreeMap<usize, BTr
 }
 
 /// Pairs that share a subject and still have nothing to do with each other.
-fn plausible(cause: &Finding, effect: &Finding) -> bool {
+fn plausible(cause: &Finding, effect: &Finding, links: &Links) -> bool {
     if effect.category == Category::DataQuality {
+        return false;
+    }
+    // A rule of a profile may say itself what it goes with.
+    let may = |id: &str, patterns: fn(&rules::Links) -> &Vec<String>, other: &str| {
+        links.get(id).is_none_or(|l| rules::names(patterns(l), other))
+    };
+    if !may(&cause.rule, |l| &l.explains, &effect.rule) || !may(&effect.rule, |l| &l.explained_by, &cause.rule) {
         return false;
     }
     match cause.rule.as_str() {
@@ -257,10 +310,11 @@ fn plausible(cause: &Finding, effect: &Finding) -> bool {
                 | "container-oom-killed"
         ),
         "node-cordoned" => {
-            effect.rule == "pod-unschedulable" && effect.title.contains("unschedulable") || depth(&effect.rule) > 3
+            effect.rule == "pod-unschedulable" && effect.title.contains("unschedulable")
+                || depth(&effect.rule, links) > 3
         }
         // DNS breaks whatever cannot resolve or reach something.
-        "clock-skew" if cause.subjects.iter().all(|s| s.kind() == "node") => depth(&effect.rule) >= SYMPTOM,
+        "clock-skew" if cause.subjects.iter().all(|s| s.kind() == "node") => depth(&effect.rule, links) >= SYMPTOM,
         "cluster-dns-down" | "clock-skew" => {
             matches!(effect.category, Category::Connectivity | Category::Tls | Category::ExternalDependency)
         }
@@ -270,6 +324,14 @@ fn plausible(cause: &Finding, effect: &Finding) -> bool {
                 Category::Tls | Category::Connectivity | Category::Startup | Category::ThresholdNetwork
             ) && !effect.rule.starts_with("image-")
         }
+        // What may not be reached looks like what is not there.
+        "network-policy-denies-egress" => {
+            matches!(
+                effect.category,
+                Category::Connectivity | Category::Startup | Category::ExternalDependency | Category::ThresholdNetwork
+            ) && !effect.rule.starts_with("image-")
+        }
+        "network-policy-denies-ingress" => effect.category == Category::Connectivity,
         "volume-nearly-full" => effect.category == Category::Storage || effect.category == Category::Startup,
         "claim-pending" | "storage-class-missing" | "volume-provisioning-failed" | "claim-lost" => {
             !effect.rule.starts_with("image-") && !effect.rule.contains('/')
@@ -446,6 +508,7 @@ impl Score {
         explained: &BTreeSet<usize>,
         facts: &Facts,
         important: &[LabelSelector],
+        links: &Links,
     ) -> Self {
         let finding = &findings[i];
         let severity = |f: &Finding| match f.severity {
@@ -469,7 +532,7 @@ impl Score {
                     })
             })
         });
-        let mut value = severity(finding) + weight.min(80.0) + f64::from(8_u8.saturating_sub(depth_of(finding)));
+        let mut value = severity(finding) + weight.min(80.0) + f64::from(8_u8.saturating_sub(depth_of(finding, links)));
         if about_main {
             value += 60.0;
         }
@@ -499,7 +562,7 @@ mod tests {
             let Some(stated) = cells.last().and_then(|c| c.parse::<u8>().ok()) else { continue };
             for rule in cells[0].split('`').skip(1).step_by(2) {
                 documented.insert(rule.to_owned());
-                assert_eq!(depth(&rule.replace('<', "")), stated, "{rule}");
+                assert_eq!(depth(&rule.replace('<', ""), &Links::new()), stated, "{rule}");
             }
         }
         for (rule, _) in DEPTHS {
@@ -524,16 +587,26 @@ mod tests {
         let hook = Subject::new("ValidatingWebhookConfiguration", "", "hooks");
         let down = finding("webhook-backend-down", &hook, std::slice::from_ref(&pod));
         let image = finding("image-pull-not-found", &pod, &[]);
-        assert!(depth(&image.0.rule) > depth(&down.0.rule));
-        assert!(is_behind(&image.0, &down));
-        assert!(!is_behind(&finding("image-pull-not-found", &other, &[]).0, &down), "of another pod");
-        assert!(!is_behind(&finding("pod-not-ready", &pod, &[]).0, &down), "says only the same in other words");
-        assert!(!is_behind(&finding("pod-create-webhook", &pod, &[]).0, &down), "is refused by the webhook itself");
+        assert!(depth(&image.0.rule, &Links::new()) > depth(&down.0.rule, &Links::new()));
+        assert!(is_behind(&image.0, &down, &Links::new()));
+        assert!(!is_behind(&finding("image-pull-not-found", &other, &[]).0, &down, &Links::new()), "of another pod");
+        assert!(
+            !is_behind(&finding("pod-not-ready", &pod, &[]).0, &down, &Links::new()),
+            "says only the same in other words"
+        );
+        assert!(
+            !is_behind(&finding("pod-create-webhook", &pod, &[]).0, &down, &Links::new()),
+            "is refused by the webhook itself"
+        );
 
         let found = vec![down, image];
         let reach: Vec<BTreeSet<Subject>> =
             found.iter().map(|(f, t)| f.subjects.iter().chain(t).cloned().collect()).collect();
-        assert_eq!(edges(&found, &reach), BTreeMap::from([(1, BTreeSet::from([0]))]), "and never the other way");
+        assert_eq!(
+            edges(&found, &reach, &Links::new()),
+            BTreeMap::from([(1, BTreeSet::from([0]))]),
+            "and never the other way"
+        );
     }
 
     #[test]
@@ -568,9 +641,10 @@ mod tests {
         for (rule, _) in DEPTHS {
             assert!(rules.insert(rule), "{rule} stands twice");
         }
-        assert_eq!(depth("kms/CFG03"), SIGNATURE);
+        assert_eq!(depth("kms/CFG03", &Links::new()), SIGNATURE);
         assert!(
-            depth("node-not-ready") < depth("pod-not-ready") && depth("pod-not-ready") < depth("workload-unavailable")
+            depth("node-not-ready", &Links::new()) < depth("pod-not-ready", &Links::new())
+                && depth("pod-not-ready", &Links::new()) < depth("workload-unavailable", &Links::new())
         );
     }
 }

@@ -78,24 +78,6 @@ pub(crate) fn duration(delta: TimeDelta) -> String {
     }
 }
 
-/// `1.5 GiB`: bytes for people.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-pub(crate) fn bytes(n: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = n as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit < UNITS.len() - 1 {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 || value >= 100.0 || (value - value.round()).abs() < 0.05 {
-        format!("{value:.0} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
-
 /// The first names of a list and how many more there are: `a, b, c and 7 more`.
 #[must_use]
 pub(crate) fn names<S: AsRef<str>>(names: &[S], max: usize) -> String {
@@ -120,8 +102,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(bytes(24 << 20), "24 MiB");
-        assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(duration(TimeDelta::seconds(200)), "3m");
         assert_eq!(names(&["a", "b", "c"], 2), "a, b and 1 more");
         assert_eq!(count(2, "pod"), "2 pods");

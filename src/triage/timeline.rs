@@ -55,6 +55,13 @@ pub(super) fn build(facts: &Facts, offset: TimeDelta) -> Vec<Moment> {
         }
         add(pod.deleting, &subject, "deletion", Severity::Info);
     }
+    for (key, log) in &facts.logs {
+        let subject = Subject::new("pod", &key.namespace, &key.pod);
+        for (from, _, errors) in log.bursts() {
+            let what = format!("{errors} errors within minutes in the log of container {}", key.container);
+            add(Some(from), &subject, &what, Severity::Warning);
+        }
+    }
     for (name, node) in &facts.nodes {
         for condition in &node.conditions {
             let bad = (condition.kind == "Ready") != (condition.status == "True");

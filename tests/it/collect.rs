@@ -32,6 +32,7 @@ fn without_flags_it_finds_profile_and_namespace_and_collects_everything() {
     for path in [
         "SUMMARY.md",
         "triage.json",
+        "timeline.json",
         "report.html",
         "redaction.json",
         "collector.log",
@@ -151,7 +152,7 @@ fn two_runs_over_the_same_cluster_give_the_same_files() {
     let paths = |b: &Bundle| b.store.entries().iter().map(|e| e.path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&first), paths(&second));
     // Times of the run stand in these; everything else is the same to the byte.
-    let timed = ["manifest.json", "collector.log", "SUMMARY.md", "report.html", "triage.json"];
+    let timed = ["manifest.json", "collector.log", "SUMMARY.md", "report.html", "triage.json", "timeline.json"];
     for path in paths(&first).iter().filter(|p| !timed.contains(&p.as_str())) {
         assert!(first.text(path) == second.text(path), "{path} differs between two runs");
     }

@@ -267,7 +267,6 @@ async fn processes_are_listed_with_arguments_and_never_with_their_environment() 
 }
 
 #[tokio::test]
-#[ignore = "needs the redaction rules for options of a command line"]
 async fn secrets_among_the_arguments_are_redacted() {
     let mut children: Vec<std::process::Child> = [
         vec!["--password", "Plant-3d-argument-one"],

@@ -9,10 +9,10 @@ use super::super::audit;
 use super::super::log::Log;
 use super::super::output::Output;
 use super::super::session::Session;
-use super::super::size;
 use super::super::target::Target;
 use crate::bundle::{self, PackOptions, Packed, Spool, SpoolHeader, SpoolStore, format};
 use crate::collect::RunResult;
+use crate::model::size;
 use crate::model::time::{Timestamp, rfc3339};
 use crate::model::{FileEntry, Manifest, SCHEMA_VERSION, Tool};
 use crate::redact::{Format, Redacted, RedactionReport, Redactor};
@@ -97,6 +97,7 @@ impl Finish<'_> {
         let mut first = vec![
             document(format::SUMMARY, Format::Text, &markdown)?,
             document(format::TRIAGE, Format::Json, &report::json(&triage))?,
+            document(format::TIMELINE, Format::Json, &report::timeline_json(&triage))?,
             document(format::REPORT, Format::Text, &html)?,
             document(format::LOG, Format::Text, &log.text())?,
         ];

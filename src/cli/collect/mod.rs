@@ -76,6 +76,21 @@ pub(super) struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// Items that run at the same time.
+    pub(super) fn concurrency(&self) -> u16 {
+        self.concurrency
+    }
+
+    /// Bytes kept of each log.
+    pub(super) fn log_limit(&self) -> u64 {
+        self.log_limit
+    }
+
+    /// Largest archive in bytes.
+    pub(super) fn max_size(&self) -> u64 {
+        self.max_size
+    }
+
     /// The limits that the engine works with: the run's deadline less the time to pack.
     pub(super) fn resolve(&self, request_timeout: Duration) -> Limits {
         let packing = (self.timeout / 10).min(PACKING_MAX);

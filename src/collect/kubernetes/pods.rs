@@ -18,6 +18,7 @@ use super::proxy::ProxyItem;
 use super::table::Column;
 use super::usage::{Book, Page};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
+use crate::model::size;
 use crate::model::{Access, ItemId, Outcome};
 use crate::profile::{Exec, Profile};
 
@@ -98,7 +99,7 @@ impl Item for PodsItem {
     fn describe(&self) -> String {
         let Profile { exec, http, .. } = &self.shared.profile;
         let mut text = format!("lists all pods in {}, then reads the logs of all their containers", self.namespace);
-        text.push_str(&format!(" (the newest {} bytes of each)", self.shared.log_limit));
+        text.push_str(&format!(" (the newest {} of each)", size::human(self.shared.log_limit)));
         if !exec.is_empty() {
             text.push_str(&format!(", runs up to {} read-only commands in each", exec.len()));
         }

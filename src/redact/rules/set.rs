@@ -112,6 +112,10 @@ pub(in crate::redact) enum Anchor {
     SecretData,
     /// `\u00`: an escaped ASCII character.
     Escape,
+    /// `value:` or `"value":`, whose name may follow on another line.
+    PairValue,
+    /// `data:` or `"data":` in front of a mapping on its line.
+    FlowData,
 }
 
 /// All rules of a run. Shared, immutable.
@@ -171,6 +175,18 @@ impl RuleSet {
             ("kind: Secret", Anchor::SecretKind),
             ("data:", Anchor::SecretData),
             ("stringData:", Anchor::SecretData),
+            ("data:", Anchor::FlowData),
+            ("Data:", Anchor::FlowData),
+            ("data\":", Anchor::FlowData),
+            ("Data\":", Anchor::FlowData),
+            ("data\\\"", Anchor::FlowData),
+            ("Data\\\"", Anchor::FlowData),
+            ("data\\\\", Anchor::FlowData),
+            ("Data\\\\", Anchor::FlowData),
+            ("value:", Anchor::PairValue),
+            ("value\":", Anchor::PairValue),
+            ("Value:", Anchor::PairValue),
+            ("Value\":", Anchor::PairValue),
         ]
         .map(|(text, anchor)| (text.as_bytes().to_vec(), anchor))
         .to_vec();
@@ -278,6 +294,17 @@ impl RuleSet {
         let mut ids: Vec<String> = self.disabled.iter().filter_map(|i| self.rule(*i)).map(|r| r.id.clone()).collect();
         ids.sort();
         ids
+    }
+
+    /// Length of the replacement of ours that a text begins with.
+    pub(in crate::redact) fn own_prefix(&self, value: &[u8]) -> Option<usize> {
+        let rest = value.strip_prefix(token::PREFIX)?;
+        let dashes = rest.iter().take(20).enumerate().filter(|(_, b)| **b == b'-').map(|(i, _)| i);
+        dashes.filter(|i| self.kinds.contains(&rest[..*i])).find_map(|i| {
+            let len = token::PREFIX.len() + i + 1 + token::ID_LEN;
+            let ends = !value.get(len).is_some_and(u8::is_ascii_alphanumeric);
+            (ends && value.get(..len).is_some_and(|v| token::kind_of_own(v).is_some())).then_some(len)
+        })
     }
 
     /// Whether a text is exactly one replacement of ours. A text that only looks like one has an unknown kind or no id.

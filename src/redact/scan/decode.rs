@@ -1,6 +1,5 @@
-//! Secrets inside an encoding: base64, percent signs, `\u0022`.
+//! Secrets inside an encoding: base64, hexadecimal, percent signs, HTML entities, `\u0022`.
 
-use super::region::is_base64;
 use super::{MAX_DEPTH, Region, Scan, Scratch, run};
 use crate::redact::rules::engine;
 use crate::redact::span::{Span, union};
@@ -9,6 +8,8 @@ use crate::redact::{Format, span::Quotes};
 
 /// Shortest run that is worth decoding.
 const MIN_RUN: usize = 24;
+/// Fewest hexadecimal digits that are worth decoding.
+const MIN_HEX: usize = 32;
 /// Longest run that is decoded as a whole.
 const MAX_RUN: usize = 1 << 20;
 /// Longest word that is percent-decoded.
@@ -23,32 +24,32 @@ impl Scan<'_> {
         let end = self.outcome.hold.unwrap_or(self.bytes.len());
         self.base64_runs(end);
         self.percent_words(end);
+        self.entity_words(end);
     }
 
     fn base64_runs(&mut self, end: usize) {
         let bytes = self.bytes;
-        // A run of the least length covers one of these places, so the bytes between need not be read.
-        let mut at = MIN_RUN - 1;
-        while at < end {
-            if !in_run(bytes[at]) {
-                at += MIN_RUN;
+        let mut start = 0;
+        while let Some(window) = bytes[..end].get(start..start + MIN_RUN) {
+            // Only what stands behind the last gap of a window can begin a run of the least length.
+            if let Some(gap) = window.iter().rposition(|b| !in_run(*b)) {
+                start += gap + 1;
                 continue;
             }
-            let floor = at.saturating_sub(MAX_RUN);
-            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
-            let len = bytes[start..].iter().take_while(|b| in_run(**b)).count();
-            if len >= MIN_RUN {
-                self.base64_run(start, start + len);
-                if self.outcome.hold.is_some_and(|h| h < end) {
-                    return;
-                }
+            let len = MIN_RUN + bytes[start + MIN_RUN..].iter().take_while(|b| in_run(**b)).count();
+            self.base64_run(start, start + len);
+            if self.outcome.hold.is_some_and(|h| h < end) {
+                return;
             }
-            at = start + len + MIN_RUN;
+            start += len + 1;
         }
     }
 
     fn base64_run(&mut self, start: usize, end: usize) {
         let bytes = self.bytes;
+        if self.hex_run(start, end) {
+            return;
+        }
         // Where a word in front is glued to the run, the groups of four begin later.
         for shift in 0..4 {
             if end - start < MIN_RUN + shift {
@@ -85,6 +86,29 @@ impl Scan<'_> {
         }
     }
 
+    /// A run of hexadecimal digits that is text; says whether something in it is secret.
+    fn hex_run(&mut self, start: usize, end: usize) -> bool {
+        let run = &self.bytes[start..end];
+        let lead = if run.starts_with(b"0x") || run.starts_with(b"0X") { 2 } else { 0 };
+        let run = &run[lead..run.len().min(MAX_RUN)];
+        let run = &run[..run.len() / 2 * 2];
+        if run.len() < MIN_HEX || !run[..16].iter().all(u8::is_ascii_hexdigit) {
+            return false;
+        }
+        let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let plain: Option<Vec<u8>> = run.chunks_exact(2).map(|p| Some(digit(p[0])? << 4 | digit(p[1])?)).collect();
+        let Some(plain) = plain.map(zeroize::Zeroizing::new).filter(|p| is_text(p)) else { return false };
+        let mut spans = Vec::new();
+        self.nested(&plain, &mut spans);
+        let Some(first) = spans.first().copied() else { return false };
+        let id = match spans.as_slice() {
+            [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
+            _ => self.env.ids.of_canonical(&plain),
+        };
+        self.spans.push(Span { id: Some(id), ..Span::new(start, end, first.rule) });
+        true
+    }
+
     fn nested(&self, plain: &[u8], spans: &mut Vec<Span>) {
         let env = super::Env { format: Format::Text, ..self.env };
         let outcome = run(env, plain, false, self.depth + 1, &mut Scratch::default(), spans);
@@ -114,6 +138,27 @@ impl Scan<'_> {
                 let digit = |k: usize| b.get(i + k).and_then(|b| char::from(*b).to_digit(16));
                 (b[i] == b'%').then(|| digit(1).zip(digit(2))).flatten().map(|(h, l)| ((h * 16 + l) as u8, 3))
             });
+            at = stop.max(sign + 1);
+        }
+    }
+
+    /// Words with HTML entities: `&quot;`, `&#34;`, `&#x22;`.
+    fn entity_words(&mut self, end: usize) {
+        let bytes = self.bytes;
+        let mut at = 0;
+        while let Some(i) = memchr::memchr(b'&', &bytes[at..end]) {
+            let sign = at + i;
+            if entity(bytes, sign).is_none() {
+                at = sign + 1;
+                continue;
+            }
+            // Entities stand in for the quotes, so the text goes on over blanks to the end of the line.
+            let edge = |b: &u8| matches!(b, b'\n' | b'"' | b'<' | b'>' | 0);
+            let floor = at.max(sign.saturating_sub(MAX_WORD));
+            let start = bytes[floor..sign].iter().rposition(edge).map_or(floor, |i| floor + i + 1);
+            let roof = bytes.len().min(sign + MAX_WORD);
+            let stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
+            self.mapped(start, stop, entity);
             at = stop.max(sign + 1);
         }
     }
@@ -161,21 +206,60 @@ impl Scan<'_> {
     }
 }
 
+/// The value of each base64 character; [`GAP`] for all other bytes.
+const VALUES: [u8; 256] = values();
+const GAP: u8 = 0xFF;
+
+const fn values() -> [u8; 256] {
+    let mut values = [GAP; 256];
+    let mut b = 0;
+    while b < 256 {
+        values[b] = match b as u8 {
+            c @ b'A'..=b'Z' => c - b'A',
+            c @ b'a'..=b'z' => c - b'a' + 26,
+            c @ b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => GAP,
+        };
+        b += 1;
+    }
+    values
+}
+
+/// The ASCII character of an HTML entity, and the length of the entity.
+fn entity(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    let rest = bytes.get(at..)?.strip_prefix(b"&")?;
+    let len = rest.iter().take(8).position(|b| *b == b';')?;
+    let name = &rest[..len];
+    let plain = match name {
+        b"quot" => b'"',
+        b"apos" => b'\'',
+        b"amp" => b'&',
+        b"lt" => b'<',
+        b"gt" => b'>',
+        b"equals" => b'=',
+        b"colon" => b':',
+        _ => {
+            let digits = std::str::from_utf8(name.strip_prefix(b"#")?).ok()?;
+            let value = match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u8::from_str_radix(hex, 16),
+                None => digits.parse(),
+            };
+            value.ok().filter(u8::is_ascii)?
+        }
+    };
+    Some((plain, len + 2))
+}
+
 fn in_run(b: u8) -> bool {
-    is_base64(b) && b != b'='
+    VALUES[usize::from(b)] != GAP
 }
 
 /// Whether the first characters decode to text.
 fn begins_text(run: &[u8]) -> bool {
-    let value = |b: u8| match b {
-        b'A'..=b'Z' => u32::from(b - b'A'),
-        b'a'..=b'z' => u32::from(b - b'a') + 26,
-        b'0'..=b'9' => u32::from(b - b'0') + 52,
-        b'+' | b'-' => 62,
-        _ => 63,
-    };
     run[..16].chunks_exact(4).all(|c| {
-        let bits = c.iter().fold(0, |n, b| n << 6 | value(*b));
+        let bits = c.iter().fold(0, |n, b| n << 6 | u32::from(VALUES[usize::from(*b)]));
         [bits >> 16, bits >> 8 & 255, bits & 255].iter().all(|b| matches!(b, 9 | 10 | 13 | 32..=126))
     })
 }

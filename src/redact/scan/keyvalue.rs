@@ -130,6 +130,12 @@ impl Scan<'_> {
         before.is_empty() || matches!(before, b"-" | b"export" | b"set" | b"ENV" | b"ARG" | b"#" | b"?")
     }
 
+    /// Whether a name begins a pair of an inline table.
+    fn begins_pair(&self, key: Key) -> bool {
+        let before = self.bytes[key.line.0..key.start].trim_ascii_end();
+        matches!(before.last(), Some(b'{' | b','))
+    }
+
     /// The value behind a separator.
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
@@ -193,7 +199,7 @@ impl Scan<'_> {
         // A bare number under a quoted key is JSON; its replacement needs the quotes of the key.
         let quotes = match (key.quotes, self.env.format) {
             (Some(q), _) if sign == b':' && q.quote == b'"' => Some(q),
-            (_, Format::Toml) => Some(Quotes { level: 0, quote: b'"' }),
+            (_, Format::Toml) if leads || self.begins_pair(key) => Some(Quotes { level: 0, quote: b'"' }),
             _ => None,
         };
         let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };

@@ -1,14 +1,28 @@
-//! Finds literals in a few vectorised passes, however many rules there are.
-
-use std::collections::HashMap;
-
-use aho_corasick::packed::{self, MatchKind, Searcher};
-use aho_corasick::{AhoCorasick, Input};
+//! Finds literals in one pass, however many rules there are.
+//!
+//! Three bytes at every second position are hashed and looked up in a bit table of 16 KiB; each literal is in the
+//! table with two neighbouring windows, so one of them falls on an even position wherever the literal stands. Only a
+//! position whose bit is set is compared with literals. Letters are folded for the lookup, so that no lower-case copy
+//! of the content is needed. The cost hardly depends on how many literals there are.
 
 use crate::redact::rules::Anchor;
 
-/// Literals of one pass. More of them cost the vectorised searcher its precision.
-const GROUP: usize = 32;
+/// Bits of a window's hash.
+const HASH_BITS: u32 = 17;
+/// Words of the bit table.
+const WORDS: usize = 1 << (HASH_BITS - 6);
+/// Hashes that share a list of literals.
+const SHARED: u32 = 4;
+/// Lists of literals.
+const LISTS: usize = 1 << (HASH_BITS - SHARED);
+/// Windows that are looked up together.
+const BLOCK: usize = 32;
+/// Bytes that the windows of a block reach over, with one that is read and ignored.
+const REACH: usize = 2 * BLOCK + 2;
+/// How far behind a literal's beginning its windows are looked for.
+const MAX_BACK: usize = 12;
+/// Folds the case of letters; other bytes change too, in the literal as in the content.
+const FOLD: u32 = 0x2020_2020;
 
 /// Pieces of setting names that can make a value secret, in lower case. What they hit is then classified word by word.
 const STEMS: [&str; 66] = [
@@ -80,26 +94,6 @@ const STEMS: [&str; 66] = [
     "private",
 ];
 
-/// One vectorised pass, or an automaton where the processor has no vector instructions for it.
-enum Pass {
-    Packed(Searcher),
-    Automaton(AhoCorasick),
-}
-
-impl Pass {
-    fn new(group: &[Vec<u8>]) -> Option<Self> {
-        let packed = packed::Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(group).build();
-        packed.map(Self::Packed).or_else(|| AhoCorasick::new(group).ok().map(Self::Automaton))
-    }
-
-    fn find(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-        match self {
-            Self::Packed(s) => s.find_in(bytes, (at..bytes.len()).into()).map(|m| (m.start(), m.end())),
-            Self::Automaton(s) => s.find(Input::new(bytes).range(at..)).map(|m| (m.start(), m.end())),
-        }
-    }
-}
-
 /// A place that is worth a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::redact) struct Hit {
@@ -107,14 +101,37 @@ pub(in crate::redact) struct Hit {
     pub(in crate::redact) end: usize,
     /// Whether it is a piece of a name rather than an anchor.
     pub(in crate::redact) stem: bool,
+    /// The literal that was found.
+    pub(in crate::redact) literal: u16,
 }
 
-/// The searchers for anchors and stems.
+/// A literal, and for an anchor what it and the longer ones that begin with it lead to.
+struct Literal {
+    text: Vec<u8>,
+    stem: bool,
+    leads: Vec<(Vec<u8>, Anchor)>,
+}
+
+/// A literal that a window may belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    /// The folded first bytes of the literal, and which of them count.
+    head: u32,
+    mask: u32,
+    /// Offset of the window in the literal; -1 for a window that begins in front of it.
+    back: i8,
+    literal: u16,
+}
+
+/// The table of all anchors and stems.
 #[derive(Default)]
 pub(in crate::redact) struct Literals {
-    anchors: Vec<Pass>,
-    stems: Vec<Pass>,
-    by_head: HashMap<[u8; 3], Vec<(Vec<u8>, Anchor)>>,
+    literals: Vec<Literal>,
+    /// One bit for each hash.
+    bits: Box<[u64]>,
+    /// Where the list of each group of hashes begins and ends.
+    lists: Vec<(u32, u32)>,
+    entries: Vec<Entry>,
 }
 
 impl Literals {
@@ -122,82 +139,250 @@ impl Literals {
         anchors: &[(Vec<u8>, Anchor)],
         user_keys: impl Iterator<Item = &'a Vec<u8>>,
     ) -> Self {
-        let mut by_head: HashMap<[u8; 3], Vec<(Vec<u8>, Anchor)>> = HashMap::new();
-        for (text, anchor) in anchors {
-            if let Some(head) = text.first_chunk::<3>() {
-                by_head.entry(*head).or_default().push((text.clone(), *anchor));
-            }
-        }
-        // Three-byte literals weaken a whole group, so they have their own; sorting puts equal heads together.
-        let (long, short): (Vec<_>, Vec<_>) = anchors.iter().map(|(t, _)| t.clone()).partition(|t| t.len() > 3);
         let mut stems: Vec<Vec<u8>> = STEMS.iter().map(|s| s.as_bytes().to_vec()).collect();
         // The last four letters of a user's key find it whatever separators it is written with, as long as none of
         // them stands inside those four; the spelled forms cover the rest.
         stems.extend(user_keys.map(|k| k[k.len() - 4..].to_vec()));
-        let (long_stems, short_stems): (Vec<_>, Vec<_>) = stems.into_iter().partition(|t| t.len() > 3);
-        Self {
-            anchors: passes(long).into_iter().chain(passes(short)).collect(),
-            stems: passes(long_stems).into_iter().chain(passes(short_stems)).collect(),
-            by_head,
+        let mut literals: Vec<Literal> = Vec::new();
+        for text in heads(anchors.iter().map(|(t, _)| t.clone()).collect()) {
+            let leads = anchors.iter().filter(|(t, _)| t.starts_with(&text)).cloned().collect();
+            literals.push(Literal { text, stem: false, leads });
+        }
+        literals.extend(heads(stems).into_iter().map(|text| Literal { text, stem: true, leads: Vec::new() }));
+        let mut building = Building { bits: vec![0; WORDS], lists: vec![Vec::new(); LISTS] };
+        // More literals than that do not load.
+        for (index, literal) in (0..=u16::MAX).zip(&literals) {
+            building.add(&literal.text, index);
+        }
+        let mut table =
+            Self { literals, bits: building.bits.into_boxed_slice(), lists: Vec::new(), entries: Vec::new() };
+        for list in building.lists {
+            let at = |entries: &[Entry]| u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let start = at(&table.entries);
+            table.entries.extend(list);
+            table.lists.push((start, at(&table.entries)));
+        }
+        table
+    }
+
+    /// What an anchor leads to.
+    pub(in crate::redact) fn at<'a>(&'a self, bytes: &'a [u8], hit: Hit) -> impl Iterator<Item = (Anchor, usize)> + 'a {
+        let rest = &bytes[hit.start..];
+        let leads = self.literals.get(usize::from(hit.literal)).map_or(&[][..], |l| l.leads.as_slice());
+        leads.iter().filter(|(text, _)| rest.starts_with(text)).map(|(text, anchor)| (*anchor, text.len()))
+    }
+
+    /// All hits, in order.
+    pub(in crate::redact) fn hits(&self, bytes: &[u8], hits: &mut Vec<Hit>) {
+        hits.clear();
+        let Some(bits) = self.bits.first_chunk::<WORDS>() else { return };
+        let mut at = 0;
+        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<REACH>) {
+            let found = windows(bits, block);
+            self.compare(bytes, at, found, hits);
+            at += 2 * BLOCK;
+        }
+        while at < bytes.len() {
+            let mut block = [0; REACH];
+            let rest = &bytes[at..bytes.len().min(at + REACH)];
+            block[..rest.len()].copy_from_slice(rest);
+            let found = windows(bits, &block);
+            self.compare(bytes, at, found, hits);
+            at += 2 * BLOCK;
         }
     }
 
-    /// What the anchors at a position lead to.
-    pub(in crate::redact) fn at<'a>(
-        &'a self,
-        bytes: &'a [u8],
-        at: usize,
-    ) -> impl Iterator<Item = (Anchor, usize)> + 'a {
-        let rest = &bytes[at..];
-        let list = rest.first_chunk::<3>().and_then(|head| self.by_head.get(head)).map_or(&[][..], Vec::as_slice);
-        list.iter().filter(|(text, _)| rest.starts_with(text)).map(|(text, anchor)| (*anchor, text.len()))
-    }
-
-    /// All hits, in order. `lower` is the lower-case copy of `bytes`.
-    pub(in crate::redact) fn hits(&self, bytes: &[u8], lower: &[u8], hits: &mut Vec<Hit>) {
-        hits.clear();
-        for (passes, bytes, stem) in [(&self.anchors, bytes, false), (&self.stems, lower, true)] {
-            for pass in passes {
-                let mut at = 0;
-                while let Some((start, end)) = pass.find(bytes, at) {
-                    hits.push(Hit { start, end, stem });
-                    at = start + 1;
+    /// Compares the literals of those windows whose bit is set.
+    #[inline]
+    fn compare(&self, bytes: &[u8], at: usize, mut found: u32, hits: &mut Vec<Hit>) {
+        while found != 0 {
+            let place = at + 2 * found.trailing_zeros() as usize;
+            found &= found - 1;
+            let hash = hash(word(bytes, place));
+            let (from, to) = self.lists[(hash >> SHARED) as usize];
+            for entry in &self.entries[from as usize..to as usize] {
+                let Some(start) = place.checked_add_signed(-isize::from(entry.back)) else { continue };
+                if (word(bytes, start) | FOLD) & entry.mask == entry.head {
+                    self.note(bytes, start, entry.literal, hits);
                 }
             }
         }
-        hits.sort_unstable();
-        hits.dedup_by_key(|h| (h.start, h.stem));
+    }
+
+    fn note(&self, bytes: &[u8], start: usize, index: u16, hits: &mut Vec<Hit>) {
+        let literal = &self.literals[usize::from(index)];
+        let end = start + literal.text.len();
+        let Some(text) = bytes.get(start..end) else { return };
+        let same = if literal.stem { text.eq_ignore_ascii_case(&literal.text) } else { text == literal.text };
+        if !same {
+            return;
+        }
+        let hit = Hit { start, end, stem: literal.stem, literal: index };
+        // Windows come in order, beginnings nearly so.
+        let mut place = hits.len();
+        while place > 0 && hits[place - 1] > hit {
+            place -= 1;
+        }
+        hits.insert(place, hit);
     }
 }
 
-fn passes(mut texts: Vec<Vec<u8>>) -> Vec<Pass> {
+/// The table while literals are added.
+struct Building {
+    bits: Vec<u64>,
+    lists: Vec<Vec<Entry>>,
+}
+
+impl Building {
+    fn add(&mut self, text: &[u8], literal: u16) {
+        let Some([a, b, c]) = text.first_chunk::<3>().copied() else { return };
+        if let Some(four) = text.first_chunk::<4>() {
+            let cost = |k: &usize| commonness(&text[*k..*k + 4]);
+            let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
+            let head = u32::from_le_bytes(*four) | FOLD;
+            for k in [k, k + 1] {
+                let back = i8::try_from(k).unwrap_or(0);
+                self.insert([text[k], text[k + 1], text[k + 2]], Entry { head, mask: u32::MAX, back, literal });
+            }
+            return;
+        }
+        let mask = 0x00FF_FFFF;
+        let head = (u32::from_le_bytes([a, b, c, 0]) | FOLD) & mask;
+        self.insert([a, b, c], Entry { head, mask, back: 0, literal });
+        // At an odd position only two bytes of it are in a window, beside any other byte.
+        let front = commonness(&[a, b]) < commonness(&[b, c]);
+        for any in 0..=u8::MAX {
+            let (window, back) = if front { ([any, a, b], -1) } else { ([b, c, any], 1) };
+            self.insert(window, Entry { head, mask, back, literal });
+        }
+    }
+
+    fn insert(&mut self, [a, b, c]: [u8; 3], entry: Entry) {
+        let hash = hash(u32::from_le_bytes([a, b, c, 0]));
+        self.bits[(hash >> 6) as usize] |= 1 << (hash & 63);
+        let list = &mut self.lists[(hash >> SHARED) as usize];
+        if !list.contains(&entry) {
+            list.push(entry);
+        }
+    }
+}
+
+/// Which windows of a block have their bit set.
+#[inline]
+fn windows(bits: &[u64; WORDS], block: &[u8; REACH]) -> u32 {
+    let mut found = 0;
+    let load = |at: usize| block[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight));
+    // Four windows come from two loads.
+    for part in 0..BLOCK / 4 {
+        let (low, high) = (load(8 * part), load(8 * part + 2));
+        let four = [low, low >> 16, low >> 32, high >> 32];
+        for (i, window) in four.into_iter().enumerate() {
+            let hash = hash(window as u32);
+            let bit = bits[(hash >> 6) as usize] >> (hash & 63) & 1;
+            found |= (bit as u32) << (4 * part + i);
+        }
+    }
+    found
+}
+
+/// Hash of the three low bytes, case folded. The highest byte leaves with the overflow.
+#[inline]
+fn hash(window: u32) -> u32 {
+    (window | FOLD).wrapping_mul(0x9E37_79B1 << 8) >> (32 - HASH_BITS)
+}
+
+/// Four bytes; zeros behind the end.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.first_chunk::<4>().map_or_else(
+        || rest.iter().take(4).enumerate().fold(0, |word, (i, b)| word | u32::from(*b) << (8 * i)),
+        |four| u32::from_le_bytes(*four),
+    )
+}
+
+/// How often bytes are met in text, roughly; the windows of a literal are taken where it is least.
+fn commonness(bytes: &[u8]) -> usize {
+    const LETTERS: &[u8] = b"zqjxkvbpgwyfmculdhrsnioate";
+    const PIECES: [&[u8]; 8] = [b"key", b"ing", b"ion", b"\":", b"v1.", b"rpc", b"io/", b"ndp"];
+    let weight = |b: &u8| match b.to_ascii_lowercase() {
+        b @ b'a'..=b'z' => 4 + LETTERS.iter().position(|l| *l == b).unwrap_or_default(),
+        b'0'..=b'9' => 12,
+        b' ' | b'"' | b'/' | b'-' | b'.' => 12,
+        _ => 4,
+    };
+    let lower = bytes.to_ascii_lowercase();
+    let pieces = PIECES.iter().filter(|p| lower.windows(p.len()).any(|w| w == **p)).count();
+    bytes.iter().map(weight).sum::<usize>() + 24 * pieces
+}
+
+/// Literals without those that begin with another one, which are found with it.
+fn heads(mut texts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     texts.sort();
     texts.dedup();
-    // A literal whose head is a literal itself is found with it.
     let mut kept: Vec<Vec<u8>> = Vec::with_capacity(texts.len());
     for text in texts {
         if !kept.last().is_some_and(|k| text.starts_with(k)) {
             kept.push(text);
         }
     }
-    kept.chunks(GROUP).filter_map(Pass::new).collect()
+    kept
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn literals(anchors: &[(&str, u16)]) -> Literals {
+        let anchors: Vec<_> = anchors.iter().map(|(t, i)| (t.as_bytes().to_vec(), Anchor::Rule(*i))).collect();
+        Literals::new(&anchors, std::iter::empty())
+    }
 
     #[test]
     fn overlapping_anchors_are_all_found() {
-        let anchors = [("sk-ant-", 1), ("sk-", 2), ("AKIA", 3), ("KIAX", 4)];
-        let anchors: Vec<_> = anchors.iter().map(|(t, i)| (t.as_bytes().to_vec(), Anchor::Rule(*i))).collect();
-        let literals = Literals::new(&anchors, std::iter::empty());
+        let literals = literals(&[("sk-ant-", 1), ("sk-", 2), ("AKIA", 3), ("KIAX", 4)]);
         let text = b"..sk-ant-AKIAX";
         let mut hits = Vec::new();
-        literals.hits(text, text, &mut hits);
+        literals.hits(text, &mut hits);
         let starts: Vec<_> = hits.iter().map(|h| h.start).collect();
         assert_eq!(starts, [2, 9, 10]);
-        let rules: Vec<_> = literals.at(text, 2).map(|(a, _)| a).collect();
+        let rules: Vec<_> = literals.at(text, hits[0]).map(|(a, _)| a).collect();
         assert_eq!(rules, [Anchor::Rule(1), Anchor::Rule(2)]);
+    }
+
+    proptest! {
+        /// The table finds what a plain search finds, at every offset and beside any bytes.
+        #[test]
+        fn nothing_is_missed(parts in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(&["://", "ghp_", "8Q~", "OTP", "jwt", "PassWord", "api key", "xGHP_", "data:"][..])
+                    .prop_map(|s| s.as_bytes().to_vec()),
+                prop::collection::vec(any::<u8>(), 0..5),
+            ],
+            0..60,
+        )) {
+            let anchors = [("://", 1), ("ghp_", 2), ("8Q~", 3), ("data:", 4)];
+            let text: Vec<u8> = parts.concat();
+            let mut hits = Vec::new();
+            literals(&anchors).hits(&text, &mut hits);
+            let lower = text.to_ascii_lowercase();
+            let mut expected = Vec::new();
+            for start in 0..text.len() {
+                for (anchor, _) in anchors {
+                    if text[start..].starts_with(anchor.as_bytes()) {
+                        expected.push((start, false));
+                    }
+                }
+                if STEMS.iter().any(|s| lower[start..].starts_with(s.as_bytes())) {
+                    expected.push((start, true));
+                }
+            }
+            let mut found: Vec<_> = hits.iter().map(|h| (h.start, h.stem)).collect();
+            prop_assert!(hits.is_sorted());
+            found.sort_unstable();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! The byte engine: finds secrets in any text, whatever its format.
 //!
-//! A few vectorised passes find candidates ([`literals`]); each candidate is then checked by code or by one anchored
+//! One pass finds candidates ([`literals`]); each candidate is then checked by code or by one anchored
 //! rule inside a bounded window. Cost does not grow with the number of rules.
 
 mod argument;
 mod auth;
 mod bounds;
 mod decode;
+mod flow;
 mod keyvalue;
 pub(super) mod literals;
+mod mnemonic;
 mod pair;
 mod pem;
 mod region;
@@ -53,9 +55,8 @@ pub(super) struct Outcome {
 /// Buffers that scans reuse.
 #[derive(Default)]
 pub(super) struct Scratch {
-    lower: Vec<u8>,
     hits: Vec<Hit>,
-    classes: words::Classes,
+    pub(super) classes: words::Classes,
 }
 
 /// One pass over a piece of content that begins at the start of a line.
@@ -72,6 +73,8 @@ pub(super) struct Scan<'a> {
     resume: usize,
     line: (usize, usize),
     last_key: (usize, usize),
+    /// Start of the line whose value belongs to a name above it.
+    paired: Option<usize>,
 }
 
 /// Finds all secrets in `bytes`.
@@ -80,9 +83,7 @@ pub(super) fn scan(env: Env<'_>, bytes: &[u8], more: bool, scratch: &mut Scratch
 }
 
 fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
-    scratch.lower.clear();
-    scratch.lower.extend(bytes.iter().map(u8::to_ascii_lowercase));
-    env.set.literals.hits(bytes, &scratch.lower, &mut scratch.hits);
+    env.set.literals.hits(bytes, &mut scratch.hits);
     let mut scan = Scan {
         env,
         bytes,
@@ -94,6 +95,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         resume: 0,
         line: (0, 0),
         last_key: (usize::MAX, 0),
+        paired: None,
     };
     for hit in &scratch.hits {
         if hit.start < scan.resume {
@@ -102,13 +104,14 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         if hit.stem {
             scan.at_stem(*hit);
         } else {
-            scan.at_anchor(hit.start);
+            scan.at_anchor(*hit);
         }
         if scan.outcome.hold.is_some() {
             break;
         }
     }
     scan.decode_lane();
+    scan.phrases();
     let outcome = scan.outcome;
     if let Some(hold) = outcome.hold {
         spans.retain(|s| s.start < hold);
@@ -117,9 +120,9 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
 }
 
 impl Scan<'_> {
-    fn at_anchor(&mut self, at: usize) {
-        let set = self.env.set;
-        for (anchor, len) in set.literals.at(self.bytes, at) {
+    fn at_anchor(&mut self, hit: Hit) {
+        let (set, at) = (self.env.set, hit.start);
+        for (anchor, len) in set.literals.at(self.bytes, hit) {
             match anchor {
                 Anchor::Rule(rule) => self.rule(rule, at, len),
                 Anchor::Url => self.url(at),
@@ -128,6 +131,8 @@ impl Scan<'_> {
                 Anchor::Pem => self.pem(at),
                 Anchor::SecretKind | Anchor::SecretData => self.yaml_secret(at, anchor == Anchor::SecretKind),
                 Anchor::Escape => self.escaped(at),
+                Anchor::PairValue => self.value_above(at),
+                Anchor::FlowData => self.flow_secret(at),
             }
         }
     }
@@ -135,7 +140,7 @@ impl Scan<'_> {
     /// Notes bytes to replace, unless they are a replacement already.
     fn mask(&mut self, start: usize, end: usize, rule: u16, quotes: Option<Quotes>) {
         let end = self.clipped(start, end);
-        if start < end && self.env.set.is_on(rule) && !self.is_own(start, end) {
+        if start < end && self.env.set.is_on(rule) && !self.is_own(start) {
             self.spans.push(Span { quotes, ..Span::new(start, end, rule) });
         }
     }
@@ -157,17 +162,9 @@ impl Scan<'_> {
         end
     }
 
-    /// Whether the bytes are a replacement, or the head of one.
-    fn is_own(&self, start: usize, end: usize) -> bool {
-        let rest = &self.bytes[start..];
-        if !rest.starts_with(crate::redact::token::PREFIX) {
-            return false;
-        }
-        let run = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-        // Punctuation behind it is what the first pass left.
-        let tail = self.bytes.get(start + run..end).unwrap_or_default();
-        let bare = tail.len() <= 4 && tail.iter().all(|b| b.is_ascii_punctuation() || b.is_ascii_whitespace());
-        bare && self.env.set.is_own(&rest[..run])
+    /// Whether the bytes begin with a replacement. What stands behind it is what the first pass left.
+    fn is_own(&self, start: usize) -> bool {
+        self.env.set.own_prefix(&self.bytes[start..]).is_some()
     }
 
     /// The line around a position. NUL ends a line too, as in `/proc/*/environ`.

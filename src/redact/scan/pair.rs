@@ -111,6 +111,66 @@ impl Scan<'_> {
         false
     }
 
+    /// At `value:` that leads a line: the name may stand on one of the next lines, at the same depth.
+    pub(super) fn value_above(&mut self, at: usize) {
+        let bytes = self.bytes;
+        let (start, line_end) = self.line_of(at);
+        let head = &bytes[start..at];
+        let columns = head.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-')).count();
+        if !matches!(&head[columns..], b"" | b"\"") || self.paired == Some(start) {
+            return;
+        }
+        let Some(class) = self.name_below(at, columns, line_end + 1) else { return };
+        if class == Class::Benign {
+            return;
+        }
+        let end = at + b"value".len();
+        let quotes = quote_at(bytes, end, line_end).map(|(q, _)| q);
+        let sign = end + usize::from(quotes.is_some());
+        if bytes.get(sign) != Some(&b':') {
+            return;
+        }
+        let key = Key { start: at, end, dashes: 0, quotes, line: (start, line_end) };
+        let saved = self.line;
+        self.value(key, class, skip_blank(bytes, sign + 1, line_end), b':');
+        self.line = saved;
+        // The name must still be there when the value is looked at again.
+        if self.outcome.hold.is_some() {
+            self.hold_line(at);
+        }
+    }
+
+    /// The class of the name that follows a value; none when there is none, or when more bytes are needed first.
+    fn name_below(&mut self, at: usize, columns: usize, from: usize) -> Option<Class> {
+        let bytes = self.bytes;
+        let mut next = from;
+        let mut lines = 0;
+        while lines < MAX_LINES && next.saturating_sub(at) < LOOKAHEAD {
+            let rest = bytes.get(next..).unwrap_or_default();
+            let Some(len) = memchr::memchr(b'\n', rest).or((!self.more).then_some(rest.len())) else {
+                self.hold_line(at);
+                return None;
+            };
+            let text = rest[..len].trim_ascii();
+            let depth = indent(&rest[..len]);
+            // Deeper lines belong to the value.
+            if !text.is_empty() && depth <= columns {
+                if depth < columns || text.starts_with(b"- ") || matches!(text[0], b'}' | b']') {
+                    return None;
+                }
+                lines += 1;
+                if let Some(name) = name_in(text) {
+                    return Some(self.classify(name));
+                }
+            }
+            next += len + 1;
+            if rest.is_empty() && !self.more {
+                return None;
+            }
+        }
+        None
+    }
+
     /// The value on one of the next lines, at the depth of the name.
     fn value_below(&mut self, key: Key, class: Class) {
         let bytes = self.bytes;
@@ -131,6 +191,7 @@ impl Scan<'_> {
                 }
                 let quoted = text.strip_prefix(b"\"").unwrap_or(text);
                 if depth == columns && VALUES.iter().any(|v| quoted.starts_with(v.as_bytes())) {
+                    self.paired = Some(at);
                     let saved = self.line;
                     let word_end = at + depth;
                     let block = memchr::memchr(b':', next).is_some_and(|i| self.block_follows(at + i + 1, at + len));
@@ -178,4 +239,16 @@ impl Scan<'_> {
             self.hold_line(key.start);
         }
     }
+}
+
+/// The name in `name: DB_PASSWORD` or `"name": "DB_PASSWORD",`.
+fn name_in(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_prefix(b"\"").unwrap_or(text);
+    let word = NAMES.iter().find(|n| text.get(..n.len()).is_some_and(|t| t.eq_ignore_ascii_case(n.as_bytes())))?;
+    let rest = &text[word.len()..];
+    let rest = rest.strip_prefix(b"\"").unwrap_or(rest).trim_ascii_start().strip_prefix(b":")?.trim_ascii();
+    let rest = rest.strip_suffix(b",").unwrap_or(rest);
+    let quoted = rest.len() >= 2 && matches!(rest[0], b'"' | b'\'') && rest.last() == rest.first();
+    let name = if quoted { &rest[1..rest.len() - 1] } else { rest };
+    (!name.is_empty() && name.len() <= 160 && !name.contains(&b' ')).then_some(name)
 }

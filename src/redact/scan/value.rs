@@ -238,8 +238,11 @@ fn is_name(value: &[u8]) -> bool {
 
 /// Whether a value under a key of this class is to be masked. Gives the rule.
 pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Option<u16> {
+    if class == Class::Benign {
+        return None;
+    }
     let value = value.trim_ascii();
-    if is_placeholder(value) || set.is_own(value) {
+    if is_placeholder(value) || set.own_prefix(value).is_some() {
         return None;
     }
     if value.starts_with(b"UkVEQUNURUQt") && token::base64_bytes(value).is_some_and(|v| set.is_own(v.trim_ascii())) {

@@ -137,15 +137,17 @@ impl Scan<'_> {
             } else if !text.is_empty() {
                 block = None;
                 let Some(item) = text.strip_prefix(b"- ").filter(|_| indent(line) >= columns) else { break };
-                let mut item = item.trim_ascii();
+                let mut item = item.trim_ascii_start();
                 while let Some(inner) = item.strip_prefix(b"- ") {
-                    item = inner.trim_ascii();
+                    item = inner.trim_ascii_start();
                 }
+                // The column of the innermost dash.
+                let dash = (item.as_ptr() as usize - line.as_ptr() as usize).saturating_sub(2);
                 let quoted =
                     matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
                 let item = if quoted { &item[1..item.len() - 1] } else { item };
                 if matches!(item.first(), Some(b'|' | b'>')) {
-                    block = Some((indent(line), true));
+                    block = Some((dash, true));
                 } else if quoted
                     || (memchr::memmem::find(item, b": ").is_none() && !item.ends_with(b":") && !item.starts_with(b"{"))
                 {

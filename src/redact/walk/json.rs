@@ -12,8 +12,15 @@ use super::super::scan::words::{Class, Classes};
 const MAX_DEPTH: usize = 10_000;
 /// Bytes of a value that are looked at.
 const MAX_VALUE: usize = 4 << 10;
+/// Bytes of the text of an annotation that is looked at; a longer one is replaced as a whole.
+const MAX_ANNOTATION: usize = 128 << 10;
 /// Bytes of a key that are looked at.
 const MAX_KEY: usize = 256;
+
+/// Annotation whose text is a whole object.
+const LAST_APPLIED: &[u8] = b"last-applied-configuration";
+/// Keys of closed frames whose memory is kept.
+const SPARE: usize = 64;
 
 /// A value to replace; offsets count from the beginning of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +60,44 @@ struct Frame {
     data: Vec<Pending>,
     is_data: bool,
     is_string_data: bool,
+    /// The next value cannot matter, so its text need not be kept.
+    dull: bool,
 }
 
+impl Frame {
+    /// Sees to the value behind a new key, or to the items of a list.
+    fn look(&mut self) {
+        let class = if self.object { self.key_class } else { self.class };
+        self.dull = class == Class::Benign && !self.is_data && !(self.object && has_meaning(&self.key));
+    }
+}
+
+#[derive(Clone, Copy)]
 enum State {
     Between,
-    Text { start: u64, escaped: bool, key: bool, text: Vec<u8> },
-    Literal { start: u64, text: Vec<u8> },
+    Text { start: u64, escaped: bool, key: bool },
+    Literal { start: u64 },
+}
+
+/// A value that was just read.
+#[derive(Clone, Copy)]
+struct Value<'a> {
+    start: u64,
+    end: u64,
+    bare: bool,
+    text: &'a [u8],
+}
+
+impl Value<'_> {
+    fn kept(&self) -> Pending {
+        Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec() }
+    }
+}
+
+impl Pending {
+    fn value(&self) -> Value<'_> {
+        Value { start: self.start, end: self.end, bare: self.bare, text: &self.text }
+    }
 }
 
 /// The walker. Feed it all bytes in order.
@@ -67,8 +106,12 @@ pub(in crate::redact) struct Walker {
     stack: Vec<Frame>,
     expect_key: bool,
     state: State,
+    /// What was read of the string or literal that is open, as far as it matters.
+    text: Vec<u8>,
     found: Vec<Found>,
     classes: Classes,
+    /// Keys of closed frames, to be used again.
+    spare: Vec<Vec<u8>>,
     next_expiry: u64,
 }
 
@@ -79,8 +122,10 @@ impl Walker {
             stack: Vec::new(),
             expect_key: false,
             state: State::Between,
+            text: Vec::new(),
             found: Vec::new(),
             classes: Classes::default(),
+            spare: Vec::new(),
             next_expiry: 0,
         }
     }
@@ -89,9 +134,18 @@ impl Walker {
     pub(in crate::redact) fn feed(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<(), RedactError> {
         let mut at = 0;
         while at < bytes.len() {
-            at += self.step(set, &bytes[at..])?;
+            at += match self.state {
+                State::Between => self.between(set, &bytes[at..])?,
+                State::Text { .. } => self.inside(set, &bytes[at..]),
+                State::Literal { .. } => self.literal(set, &bytes[at..]),
+            };
         }
         Ok(())
+    }
+
+    /// Trades the memory for classes of names.
+    pub(in crate::redact) fn swap_classes(&mut self, classes: &mut Classes) {
+        std::mem::swap(&mut self.classes, classes);
     }
 
     /// Values that are now known to be secret.
@@ -116,10 +170,13 @@ impl Walker {
 
     /// Where the string began that is open now, when it is secret.
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
-        let State::Text { start, key: false, text, .. } = &self.state else { return None };
+        let State::Text { start, key: false, .. } = self.state else { return None };
         let frame = self.stack.last()?;
+        if is_last_applied(frame) {
+            return holds_secret(&self.text).then_some((start + 1, engine::KUBERNETES_SECRET));
+        }
         let class = if frame.object { frame.key_class } else { frame.class };
-        judge(set, class, text).map(|rule| (start + 1, rule))
+        judge(set, class, &self.text).map(|rule| (start + 1, rule))
     }
 
     /// Ends the stream.
@@ -138,72 +195,112 @@ impl Walker {
     fn is_interesting(&self) -> bool {
         self.stack.last().is_some_and(|f| {
             let class = if f.object { f.key_class } else { f.class };
-            class != Class::Benign || f.is_data || is_value(&f.key)
+            class != Class::Benign || f.is_data || is_value(&f.key) || is_last_applied(f)
         })
     }
 
-    /// Takes at least one byte; gives how many.
-    fn step(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
-        match &mut self.state {
-            State::Text { escaped: escaped @ true, text, .. } => {
-                *escaped = false;
-                push(text, &bytes[..1]);
-                self.offset += 1;
-                Ok(1)
+    /// Goes on in a string; gives how many bytes it took, at least one.
+    fn inside(&mut self, set: &RuleSet, bytes: &[u8]) -> usize {
+        let State::Text { start, mut escaped, key } = self.state else { return 0 };
+        let room = self.room();
+        let keep = key || !self.stack.last().is_none_or(|f| f.dull);
+        let mut at = 0;
+        while at < bytes.len() {
+            let from = at;
+            if escaped {
+                at += 1;
             }
-            State::Text { escaped, text, .. } => {
-                let stop = memchr::memchr3(b'"', b'\\', b'\n', bytes);
-                let plain = stop.unwrap_or(bytes.len());
-                push(text, &bytes[..plain]);
-                self.offset += plain as u64;
-                match stop.map(|i| bytes[i]) {
-                    None => Ok(plain),
-                    Some(b'\\') => {
-                        *escaped = true;
-                        push(text, b"\\");
-                        self.offset += 1;
-                        Ok(plain + 1)
-                    }
-                    Some(quote) => {
-                        self.end_text(set, quote == b'"');
-                        self.offset += 1;
-                        self.expire(set);
-                        Ok(plain + 1)
-                    }
+            escaped = false;
+            let stop = memchr::memchr3(b'"', b'\\', b'\n', &bytes[at..]).map(|i| at + i);
+            at = stop.map_or(bytes.len(), |i| if bytes[i] == b'\\' { i + 1 } else { i });
+            if keep {
+                push(&mut self.text, &bytes[from..at], room);
+            }
+            match stop.map(|i| bytes[i]) {
+                None => {}
+                Some(b'\\') => escaped = true,
+                Some(quote) => {
+                    self.offset += at as u64;
+                    let text = std::mem::take(&mut self.text);
+                    self.state = State::Between;
+                    self.end_text(set, start, key, quote == b'"', &text);
+                    self.text = text;
+                    self.offset += 1;
+                    self.expire(set);
+                    return at + 1;
                 }
             }
-            State::Literal { text, .. } => {
-                let len = bytes.iter().take_while(|b| is_literal(**b)).count();
-                push(text, &bytes[..len]);
-                self.offset += len as u64;
-                if len < bytes.len() {
-                    self.end_literal(set);
-                }
-                if len == 0 { self.between(set, bytes) } else { Ok(len) }
-            }
-            State::Between => self.between(set, bytes),
         }
+        self.state = State::Text { start, escaped, key };
+        self.offset += at as u64;
+        at
     }
 
+    /// Bytes of the value that is open which are looked at.
+    fn room(&self) -> usize {
+        if self.stack.last().is_some_and(|f| !f.dull && is_last_applied(f)) { MAX_ANNOTATION } else { MAX_VALUE }
+    }
+
+    /// Goes on in a literal.
+    fn literal(&mut self, set: &RuleSet, bytes: &[u8]) -> usize {
+        let len = bytes.iter().take_while(|b| is_literal(**b)).count();
+        let room = self.room();
+        push(&mut self.text, &bytes[..len], room);
+        self.offset += len as u64;
+        if len < bytes.len() {
+            self.end_literal(set);
+        }
+        len
+    }
+
+    /// Takes at least one byte between strings and literals; gives how many.
     fn between(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
-        let in_object = self.stack.last().is_some_and(|f| f.object);
         match bytes[0] {
             b'{' | b'[' => self.open(bytes[0] == b'{')?,
             b'}' | b']' => self.close(set),
-            b',' => self.expect_key = in_object,
+            b',' => self.expect_key = self.stack.last().is_some_and(|f| f.object),
             b':' => self.expect_key = false,
-            b'"' => {
-                let key = in_object && self.expect_key;
-                self.state = State::Text { start: self.offset, escaped: false, key, text: Vec::new() };
-            }
+            b'"' => return Ok(self.begin_text(set, bytes)),
             b if is_literal(b) => {
-                self.state = State::Literal { start: self.offset, text: Vec::new() };
-                return self.step(set, bytes);
+                let (start, len) = (self.offset, bytes.iter().take_while(|b| is_literal(**b)).count());
+                if len < bytes.len() {
+                    self.offset += len as u64;
+                    let text = &bytes[..len.min(self.room())];
+                    self.value(set, Value { start, end: self.offset, bare: true, text });
+                    return Ok(len);
+                }
+                self.text.clear();
+                self.state = State::Literal { start };
+                return Ok(self.literal(set, bytes));
             }
-            _ => {}
+            _ => {
+                let blank = bytes.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r')).count().max(1);
+                self.offset += blank as u64;
+                return Ok(blank);
+            }
         }
         self.offset += 1;
         Ok(1)
+    }
+
+    /// At a quote. A string that ends in these bytes and has no escapes is not copied.
+    fn begin_text(&mut self, set: &RuleSet, bytes: &[u8]) -> usize {
+        let start = self.offset;
+        let key = self.expect_key && self.stack.last().is_some_and(|f| f.object);
+        let rest = &bytes[1..];
+        if let Some(len) = memchr::memchr3(b'"', b'\\', b'\n', rest)
+            && rest[len] == b'"'
+        {
+            self.offset += 1 + len as u64;
+            self.end_text(set, start, key, true, &rest[..len.min(self.room())]);
+            self.offset += 1;
+            self.expire(set);
+            return len + 2;
+        }
+        self.text.clear();
+        self.state = State::Text { start, escaped: false, key };
+        self.offset += 1;
+        1
     }
 
     fn open(&mut self, object: bool) -> Result<(), RedactError> {
@@ -217,9 +314,9 @@ impl Walker {
             _ => Class::Benign,
         };
         let under = |name: &[u8]| object && parent.is_some_and(|p| p.object && p.key == name);
-        let frame = Frame {
+        let mut frame = Frame {
             object,
-            key: Vec::new(),
+            key: self.spare.pop().unwrap_or_default(),
             key_class: Class::Benign,
             class,
             pair: None,
@@ -228,44 +325,54 @@ impl Walker {
             data: Vec::new(),
             is_data: under(b"data") || under(b"stringData"),
             is_string_data: under(b"stringData"),
+            dull: false,
         };
+        frame.look();
         self.stack.push(frame);
         self.expect_key = object;
         Ok(())
     }
 
     fn close(&mut self, set: &RuleSet) {
-        let Some(frame) = self.stack.pop() else { return };
+        let Some(mut frame) = self.stack.pop() else { return };
         self.expect_key = false;
+        if self.spare.len() < SPARE {
+            frame.key.clear();
+            self.spare.push(std::mem::take(&mut frame.key));
+        }
         if let Some(class) = frame.pair {
             for value in frame.values {
-                self.judged(set, class, &value);
+                self.judged(set, class, value.value());
             }
         }
         if frame.kind == Kind::Secret {
             for value in frame.data {
-                self.secret_data(set, &value);
+                self.secret_data(set, value.value());
             }
         }
     }
 
     fn end_literal(&mut self, set: &RuleSet) {
-        if let State::Literal { start, text } = std::mem::replace(&mut self.state, State::Between) {
-            self.value(set, Pending { start, end: self.offset, bare: true, text });
+        if let State::Literal { start } = std::mem::replace(&mut self.state, State::Between) {
+            let text = std::mem::take(&mut self.text);
+            self.value(set, Value { start, end: self.offset, bare: true, text: &text });
+            self.text = text;
         }
     }
 
-    fn end_text(&mut self, set: &RuleSet, closed: bool) {
-        let State::Text { start, key, text, .. } = std::mem::replace(&mut self.state, State::Between) else { return };
+    fn end_text(&mut self, set: &RuleSet, start: u64, key: bool, closed: bool, text: &[u8]) {
         if key && closed {
             if let Some(frame) = self.stack.last_mut() {
-                frame.key = super::super::token::unescape(&text).unwrap_or(text);
-                frame.key.truncate(MAX_KEY);
+                frame.key.clear();
+                let plain = if text.contains(&b'\\') { super::super::token::unescape(text) } else { None };
+                let name = plain.as_deref().unwrap_or(text);
+                frame.key.extend_from_slice(&name[..name.len().min(MAX_KEY)]);
                 frame.key_class = self.classes.of(&frame.key);
+                frame.look();
             }
             return;
         }
-        self.value(set, Pending { start: start + 1, end: self.offset, bare: false, text });
+        self.value(set, Value { start: start + 1, end: self.offset, bare: false, text });
         if !closed {
             // A raw line end inside a string is not JSON; start afresh.
             while !self.stack.is_empty() {
@@ -274,32 +381,32 @@ impl Walker {
         }
     }
 
-    fn value(&mut self, set: &RuleSet, value: Pending) {
+    fn value(&mut self, set: &RuleSet, value: Value<'_>) {
         let depth = self.stack.len();
         let Some(frame) = self.stack.last_mut() else { return };
+        if frame.dull {
+            return;
+        }
         let class = if frame.object { frame.key_class } else { frame.class };
         if frame.is_data && depth >= 2 {
             let always = frame.is_string_data;
             let kind = self.stack[depth - 2].kind;
             if always || kind == Kind::Secret {
-                return self.secret_data(set, &value);
+                return self.secret_data(set, value);
             }
             if kind == Kind::Unknown {
-                let copy = Pending { text: value.text.clone(), ..value };
-                self.stack[depth - 2].data.push(copy);
+                self.stack[depth - 2].data.push(value.kept());
             }
-        } else if frame.object && frame.key.ends_with(b"last-applied-configuration") {
+        } else if is_last_applied(frame) {
             // A Secret inside the text of an annotation: nothing of it may stay.
-            let has = |needle: &[u8]| memchr::memmem::find(&value.text, needle).is_some();
-            let cut = value.text.len() >= MAX_VALUE && !has(b"\\\"kind\\\":");
-            if has(b"\\\"kind\\\":\\\"Secret\\\"") || (cut && (has(b"\\\"data\\\":") || has(b"\\\"stringData\\\":"))) {
-                return self.secret_data(set, &value);
+            if holds_secret(value.text) {
+                return self.secret_data(set, value);
             }
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
                 b"name" | b"key" | b"Name" | b"Key" if frame.pair.is_none() => {
-                    let class = self.classes.of(&value.text);
+                    let class = self.classes.of(value.text);
                     frame.pair = Some(class);
                 }
                 _ => {}
@@ -311,30 +418,30 @@ impl Walker {
         let Some(frame) = self.stack.last_mut() else { return };
         if frame.object && is_value(&frame.key) {
             match frame.pair {
-                Some(pair) => self.judged(set, pair, &value),
-                None => frame.values.push(value),
+                Some(pair) => self.judged(set, pair, value),
+                None => frame.values.push(value.kept()),
             }
             return;
         }
-        self.judged(set, class, &value);
+        self.judged(set, class, value);
     }
 
-    fn judged(&mut self, set: &RuleSet, class: Class, value: &Pending) {
+    fn judged(&mut self, set: &RuleSet, class: Class, value: Value<'_>) {
         // Cookies and authorization have a syntax of their own, which the byte engine knows.
         if matches!(class, Class::Secret(engine::COOKIE | engine::AUTHORIZATION)) {
             return;
         }
-        if let Some(rule) = judge(set, class, &value.text)
+        if let Some(rule) = judge(set, class, value.text)
             && set.is_on(rule)
         {
             self.found.push(Found { start: value.start, end: value.end, rule, bare: value.bare });
         }
     }
 
-    fn secret_data(&mut self, set: &RuleSet, value: &Pending) {
+    fn secret_data(&mut self, set: &RuleSet, value: Value<'_>) {
         let rule = engine::KUBERNETES_SECRET;
         let own =
-            set.is_own(&value.text) || super::super::token::base64_bytes(&value.text).is_some_and(|v| set.is_own(&v));
+            set.is_own(value.text) || super::super::token::base64_bytes(value.text).is_some_and(|v| set.is_own(&v));
         if !value.bare && !value.text.is_empty() && !own && set.is_on(rule) {
             self.found.push(Found { start: value.start, end: value.end, rule, bare: false });
         }
@@ -351,13 +458,13 @@ impl Walker {
         for i in 0..self.stack.len() {
             if self.stack[i].values.first().is_some_and(|v| v.start < limit) {
                 for value in std::mem::take(&mut self.stack[i].values) {
-                    self.judged(set, Class::Weak(engine::SECRET), &value);
+                    self.judged(set, Class::Weak(engine::SECRET), value.value());
                 }
             }
             if self.stack[i].data.first().is_some_and(|v| v.start < limit) {
                 for value in std::mem::take(&mut self.stack[i].data) {
                     if super::super::token::base64_bytes(&value.text[..value.text.len() / 4 * 4]).is_some() {
-                        self.secret_data(set, &value);
+                        self.secret_data(set, value.value());
                     }
                 }
             }
@@ -369,11 +476,30 @@ fn is_literal(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')
 }
 
+/// Keys whose values are looked at whatever class the key has.
+fn has_meaning(key: &[u8]) -> bool {
+    is_value(key) || matches!(key, b"kind" | b"name" | b"key" | b"Name" | b"Key") || key.ends_with(LAST_APPLIED)
+}
+
 fn is_value(key: &[u8]) -> bool {
     matches!(key, b"value" | b"Value" | b"val")
 }
 
-fn push(text: &mut Vec<u8>, bytes: &[u8]) {
-    let room = MAX_VALUE.saturating_sub(text.len());
+fn is_last_applied(frame: &Frame) -> bool {
+    frame.object && frame.key.ends_with(LAST_APPLIED)
+}
+
+/// Whether a Secret stands in the escaped JSON of an annotation, or may stand in what was not kept of it.
+fn holds_secret(text: &[u8]) -> bool {
+    let after = |from: usize| {
+        let rest = &text[from..];
+        let skip = rest.iter().take_while(|b| matches!(b, b'\\' | b'"' | b'\'' | b' ' | b':')).count();
+        rest[skip..].starts_with(b"Secret") && !rest.get(skip + 6).is_some_and(u8::is_ascii_alphanumeric)
+    };
+    text.len() >= MAX_ANNOTATION || memchr::memmem::find_iter(text, b"kind").any(|at| after(at + 4))
+}
+
+fn push(text: &mut Vec<u8>, bytes: &[u8], room: usize) {
+    let room = room.saturating_sub(text.len());
     text.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::{exits, images};
+use crate::model::quantity;
+use crate::model::size;
 use crate::triage::draft::Draft;
 use crate::triage::facts::{Container, Event, Facts, Pod, Role, State, Terminated};
 use crate::triage::finding::{Category, Level, Severity};
-use crate::triage::{quantity, text};
+use crate::triage::text;
 
 /// A restart this long ago is history.
 const RECENT: TimeDelta = TimeDelta::hours(1);
@@ -201,9 +203,9 @@ fn oom(facts: &Facts, pod: &Pod, container: &Container, ended: &Terminated, seve
         && let Some(memory) = usage.memory
     {
         let share =
-            limit.and_then(|l| quantity::bytes(l)).map_or_else(String::new, |l| format!(" of {}", text::bytes(l)));
+            limit.and_then(|l| quantity::bytes(l)).map_or_else(String::new, |l| format!(" of {}", size::human(l)));
         draft =
-            draft.seen_in([usage.at.evidence(&format!("{}: memory {}{share}", container.name, text::bytes(memory)))]);
+            draft.seen_in([usage.at.evidence(&format!("{}: memory {}{share}", container.name, size::human(memory)))]);
     }
     draft
 }

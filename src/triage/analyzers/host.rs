@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::size;
 use crate::triage::draft::Draft;
 use crate::triage::facts::{Disk, Facts};
 use crate::triage::finding::{Category, Level, Severity, Subject};
@@ -33,7 +34,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
         && *total > 0
         && free.saturating_mul(100) < total.saturating_mul(MEMORY_LOW)
     {
-        let kib = |n: i64| text::bytes(u64::try_from(n).unwrap_or_default().saturating_mul(1024));
+        let kib = |n: i64| size::human(u64::try_from(n).unwrap_or_default().saturating_mul(1024));
         out.push(
             Draft::new("host-memory-low", Category::Resources, Severity::Warning, Level::Two)
                 .about(Subject::new("host", "", "memory"))
@@ -118,7 +119,7 @@ fn check_disk(disk: &Disk) -> Option<Draft> {
     } else {
         (
             disk.used_percent,
-            format!("{} left of {}", text::bytes(free), text::bytes(u64::try_from(disk.size).unwrap_or_default())),
+            format!("{} left of {}", size::human(free), size::human(u64::try_from(disk.size).unwrap_or_default())),
         )
     };
     if percent < FULL.0 || disk.read_only || disk.available > ROOM && disk.inodes_percent < FULL.0 {

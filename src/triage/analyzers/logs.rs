@@ -32,7 +32,8 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
                 continue;
             };
             done.insert((&pod.key.0, &pod.key.1, &container.name), ());
-            let Some((signature, hit)) = best(log, |i| signatures.get(i)) else { continue };
+            let fits = |s: &&Signature| s.is_for(&container.name, &container.image);
+            let Some((signature, hit)) = best(log, |i| signatures.get(i).filter(fits)) else { continue };
             let (namespace, name) = &pod.key;
             let job = pod.owner.as_ref().is_some_and(|(kind, _)| kind == "Job");
             let known = telling(&hit.excerpt);
@@ -81,8 +82,13 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
         if pod.is_some_and(Pod::is_over) {
             continue;
         }
+        let image =
+            pod.and_then(|p| p.containers.iter().find(|c| c.name == key.container)).map_or("", |c| c.image.as_str());
         for (index, hit) in &log.hits {
-            let Some(signature) = signatures.get(*index) else { continue };
+            let Some(signature) = signatures.get(*index).filter(|s| hit.enough && s.is_for(&key.container, image))
+            else {
+                continue;
+            };
             let severity = match signature.when {
                 // In a program that runs, an error that wraps others may have been met and overcome.
                 When::Crash if signature.wrapper => Severity::Info,
@@ -108,7 +114,7 @@ fn best<'a>(log: &'a LogFacts, get: impl Fn(usize) -> Option<&'a Signature>) -> 
     log.hits
         .iter()
         .filter_map(|(i, hit)| Some((get(*i)?, hit)))
-        .filter(|(s, _)| matches!(s.when, When::Crash | When::Seen))
+        .filter(|(s, hit)| hit.enough && matches!(s.when, When::Crash | When::Seen))
         .max_by_key(|(s, hit)| (s.when == When::Crash && !s.wrapper, !s.wrapper, hit.last_line))
 }
 

@@ -1,9 +1,11 @@
 //! Analyzers: pure functions from facts to drafts of findings, one file a family.
 
+mod access;
 mod certificates;
 mod cluster;
 mod conditions;
 mod containers;
+mod drift;
 mod events;
 mod exits;
 mod host;
@@ -49,6 +51,8 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     policy::analyze(facts, &mut drafts);
     certificates::analyze(facts, &mut drafts);
     cluster::analyze(context, &mut drafts);
+    access::analyze(facts, &mut drafts);
+    drift::analyze(facts, &mut drafts);
     conditions::analyze(facts, &mut drafts);
     kms::analyze(facts, &mut drafts);
     host::analyze(facts, &mut drafts);

@@ -1,10 +1,10 @@
 //! Quotas, autoscalers and disruption budgets.
 
 use super::services::Labels;
+use crate::model::quantity;
 use crate::triage::draft::Draft;
 use crate::triage::facts::Facts;
 use crate::triage::finding::{Category, Level, Severity, Subject};
-use crate::triage::quantity;
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     quotas(facts, out);

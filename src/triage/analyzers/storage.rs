@@ -1,5 +1,6 @@
 //! Claims, volumes and storage classes.
 
+use crate::model::size;
 use crate::triage::draft::Draft;
 use crate::triage::facts::{Claim, Event, Facts, Key};
 use crate::triage::finding::{Category, Level, Severity, Subject};
@@ -38,12 +39,12 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
         out.push(
             Draft::new("volume-nearly-full", Category::Storage, severity, Level::Two)
                 .about(Subject::new("persistentvolumeclaim", &key.0, &key.1))
-                .title(format!("{{who}} has {} of {} left", text::bytes(free), text::bytes(usage.capacity)))
+                .title(format!("{{who}} has {} of {} left", size::human(free), size::human(usage.capacity)))
                 .meaning("When a volume is full, writes fail and most programs stop.")
                 .seen_in([usage.at.evidence(&format!(
                     "used {} of {}",
-                    text::bytes(usage.used),
-                    text::bytes(usage.capacity)
+                    size::human(usage.used),
+                    size::human(usage.capacity)
                 ))])
                 .confidence(0.9)
                 .remedy([

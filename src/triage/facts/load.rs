@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogKey, health, host, objects, usage};
+use super::{At, Facts, LogKey, health, host, inside, metrics, objects, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -15,6 +15,8 @@ use crate::triage::text;
 
 /// Documents that are read as a whole are cut off here.
 const DOCUMENT_MAX: u64 = 64 << 20;
+/// Files from inside of pods are read up to this size.
+const INSIDE_MAX: u64 = 8 << 20;
 /// Problems with data that are kept one by one.
 const TROUBLES_MAX: usize = 50;
 
@@ -53,6 +55,19 @@ pub(crate) fn load(
                 let output = String::from_utf8_lossy(&bytes);
                 facts.health.extend(health::parse(path, pod, &output));
             })
+        } else if let Some((pod, id)) = inside::parse_answer(path) {
+            store.read(path, DOCUMENT_MAX).map(|bytes| facts.answers.push(inside::answer(path, pod, id, &bytes)))
+        } else if let Some(pod) = metrics::parse_path(path) {
+            store.read(path, INSIDE_MAX).map(|bytes| facts.scrapes.push(metrics::parse(path, pod, &bytes)))
+        } else if let Some((pod, _)) = inside::parse_path(path, "ports") {
+            store.read(path, INSIDE_MAX).map(|bytes| facts.ports.extend(inside::ports(path, &pod, &bytes)))
+        } else if let Some((pod, file)) = inside::parse_path(path, "config") {
+            store.read(path, INSIDE_MAX).map(|bytes| match inside::config(path, pod, file, &bytes) {
+                Ok(config) => facts.configs.extend(config),
+                Err(error) => {
+                    trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}"));
+                }
+            })
         } else if is_host_fact(path) {
             store.read(path, DOCUMENT_MAX).map(|bytes| {
                 if let Err(error) = host::add(&mut facts, path, &bytes) {
@@ -71,6 +86,9 @@ pub(crate) fn load(
             // One damaged file is not the end; a bundle that cannot be read at all was refused when it was opened.
             Err(error) => trouble(&mut facts, path, Place::Line(1), &error.to_string()),
         }
+    }
+    for (path, reason) in store.damage() {
+        trouble(&mut facts, &path, Place::Line(1), &reason);
     }
     order_events(&mut facts);
     Ok(facts)

@@ -1,6 +1,6 @@
 //! One pass over a log: known signatures, the error that ended it, its last words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use super::value::parse_time;
 use crate::model::time::Timestamp;
 use crate::triage::finding::{Evidence, Place};
-use crate::triage::signatures::{Signatures, When};
+use crate::triage::signatures::{FOLLOW_LINES, Signature, Signatures, When};
 use crate::triage::text;
 
 /// Bytes of one line that are looked at.
@@ -20,6 +20,12 @@ const CHUNK: usize = 256 << 10;
 const BLOCK: usize = 8;
 /// Last lines that are kept.
 const TAIL: usize = 3;
+/// Errors in one minute that are a burst.
+const BURST: u64 = 20;
+/// Minutes with errors that are kept; the newest.
+const MINUTES_MAX: usize = 1_440;
+/// Matches that wait for the line behind them, at most.
+const PENDING_MAX: usize = 1_000;
 /// What the kubelet writes in place of a log that it cannot read.
 const NO_LOG: &[u8] = b"unable to retrieve container logs";
 
@@ -70,6 +76,10 @@ pub(crate) struct LogFacts {
     tail: Vec<(u64, String)>,
     /// By index of the signature.
     pub(crate) hits: BTreeMap<usize, Hit>,
+    /// Matches that count only with another line behind them: signature, line, excerpt.
+    pending: Vec<(usize, u64, String)>,
+    /// Errors a minute (minutes since 1970), for lines with a time stamp.
+    errors: BTreeMap<i64, u64>,
     no_log: bool,
 }
 
@@ -89,6 +99,31 @@ pub(crate) struct Hit {
     pub(crate) last_line: u64,
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Option<Timestamp>,
+    /// Whether it was seen as often, and in as short a time, as its signature asks for.
+    pub(crate) enough: bool,
+    /// The newest times, as many as the signature asks for; kept only for a signature with a window.
+    recent: VecDeque<Timestamp>,
+}
+
+impl Hit {
+    /// Counts one more line.
+    fn again(&mut self, signature: &Signature, line: u64, time: Option<Timestamp>) {
+        self.count += 1;
+        self.last_line = line;
+        self.last = time.or(self.last);
+        match (signature.window, time) {
+            (None, _) => self.enough |= self.count >= u64::from(signature.min_count),
+            (Some(window), Some(time)) => {
+                self.recent.push_back(time);
+                if self.recent.len() > signature.min_count as usize {
+                    self.recent.pop_front();
+                }
+                let full = self.recent.len() == signature.min_count as usize;
+                self.enough |= full && self.recent.front().is_some_and(|first| time - *first <= window);
+            }
+            (Some(_), None) => {}
+        }
+    }
 }
 
 /// The error that ended a container, as its log tells it.
@@ -102,14 +137,64 @@ pub(crate) struct Cause {
 }
 
 impl LogFacts {
+    /// Path of the log.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether there is a line of the program in it.
     pub(crate) fn has_text(&self) -> bool {
         !self.tail.is_empty() && !self.no_log
     }
 
+    fn hit(
+        &mut self,
+        signatures: &Signatures,
+        index: usize,
+        line: u64,
+        excerpt: impl FnOnce() -> String,
+        time: Option<Timestamp>,
+    ) {
+        let Some(signature) = signatures.get(index) else { return };
+        let hit = self.hits.entry(index).or_insert_with(|| Hit {
+            line,
+            excerpt: excerpt(),
+            count: 0,
+            last_line: line,
+            first: time,
+            last: time,
+            enough: false,
+            recent: VecDeque::new(),
+        });
+        hit.again(signature, line, time);
+    }
+
     /// Evidence at a line.
     pub(crate) fn evidence(&self, line: u64, excerpt: &str) -> Evidence {
         Evidence { path: self.path.to_string(), place: Place::Line(line), excerpt: text::line(excerpt, text::EXCERPT) }
+    }
+
+    /// Times with many errors: beginning, end, how many errors. Neighbouring minutes are one burst.
+    pub(crate) fn bursts(&self) -> Vec<(Timestamp, Timestamp, u64)> {
+        let mut bursts: Vec<(i64, i64, u64)> = Vec::new();
+        for (minute, count) in self.errors.iter().filter(|(_, count)| **count >= BURST) {
+            match bursts.last_mut().filter(|b| b.1 + 1 >= *minute) {
+                Some(open) => *open = (open.0, *minute, open.2 + count),
+                None => bursts.push((*minute, *minute, *count)),
+            }
+        }
+        let at = |minute: i64| chrono::DateTime::from_timestamp(minute.saturating_mul(60), 0);
+        bursts.into_iter().filter_map(|(from, to, n)| Some((at(from)?, at(to.saturating_add(1))?, n))).collect()
+    }
+
+    /// Errors a minute on average, over the minutes between the first and the last error.
+    pub(crate) fn errors_a_minute(&self) -> f64 {
+        let (Some((first, _)), Some((last, _))) = (self.errors.first_key_value(), self.errors.last_key_value()) else {
+            return 0.0;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a rate for a comparison")]
+        let rate = self.errors.values().sum::<u64>() as f64 / (last.saturating_sub(*first).saturating_add(1)) as f64;
+        rate
     }
 
     /// Whether it holds an error that looks like the end of a program.
@@ -138,10 +223,9 @@ impl LogFacts {
     /// Why the container ended; none for an empty log.
     pub(crate) fn cause(&self) -> Option<Cause> {
         if let Some(fatal) = &self.fatal {
-            let evidence = (fatal.block.iter().zip(fatal.line..))
-                .filter(|(text, _)| !text.trim().is_empty() && text.trim() != "Caused by:")
-                .map(|(text, line)| self.evidence(line, text))
-                .collect();
+            // One entry for the whole block: its lines mean little one by one.
+            let lines: Vec<&str> = fatal.block.iter().map(|l| l.trim()).filter(|l| !l.is_empty()).collect();
+            let evidence = vec![self.evidence(fatal.line, &lines.join(" "))];
             return Some(Cause { text: headline(&fatal.block), is_error: true, evidence });
         }
         let (_, last) = self.tail.last()?;
@@ -292,6 +376,9 @@ impl LogScanner {
                 at = next;
             }
         }
+        if !log.pending.is_empty() {
+            self.followers(log, bytes, base);
+        }
         log.lines += memchr_iter(b'\n', bytes).count() as u64 + u64::from(!bytes.ends_with(b"\n"));
         tail(log, bytes, base);
     }
@@ -300,6 +387,14 @@ impl LogScanner {
     fn line(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
         let noise = self.signatures(log, number, line);
         let strength = if noise { 0 } else { strength(line) };
+        if strength > 0
+            && let Some(at) = line_time(line)
+        {
+            *log.errors.entry(at.timestamp() / 60).or_default() += 1;
+            if log.errors.len() > MINUTES_MAX {
+                log.errors.pop_first();
+            }
+        }
         if strength == 0 || log.fatal.as_ref().is_some_and(|f| f.strength > strength) {
             return false;
         }
@@ -316,21 +411,39 @@ impl LogScanner {
             return true;
         }
         for index in matched {
-            let time = line.split(|b| *b == b' ').next().and_then(|w| std::str::from_utf8(w).ok()).and_then(parse_time);
-            let hit = log.hits.entry(index).or_insert_with(|| Hit {
-                line: number,
-                excerpt: text::line(&String::from_utf8_lossy(line), text::EXCERPT),
-                count: 0,
-                last_line: number,
-                first: time,
-                last: time,
-            });
-            hit.count += 1;
-            hit.last_line = number;
-            hit.last = time.or(hit.last);
+            if signatures.needs_more(index) {
+                if log.pending.len() < PENDING_MAX {
+                    log.pending.push((index, number, text::line(&String::from_utf8_lossy(line), text::EXCERPT)));
+                }
+                continue;
+            }
+            let excerpt = || text::line(&String::from_utf8_lossy(line), text::EXCERPT);
+            log.hit(signatures, index, number, excerpt, line_time(line));
         }
         false
     }
+
+    /// Looks for the lines that must stand behind matches, among the lines of `bytes`; `base` is the number of lines before.
+    fn followers(&self, log: &mut LogFacts, bytes: &[u8], base: u64) {
+        let Some(signatures) = &self.signatures else { return };
+        for (index, number, excerpt) in std::mem::take(&mut log.pending) {
+            let last = number + FOLLOW_LINES as u64;
+            let from = usize::try_from(number.saturating_sub(base)).unwrap_or(usize::MAX);
+            let mut lines = bytes.split(|b| *b == b'\n').zip(base + 1..).skip(from).take_while(|(_, n)| *n <= last);
+            if lines.any(|(line, _)| signatures.follows(index, &line[..line.len().min(LINE_MAX)])) {
+                let time = excerpt.split(' ').next().and_then(parse_time);
+                log.hit(signatures, index, number, || excerpt, time);
+            } else if last > base + memchr_iter(b'\n', bytes).count() as u64 {
+                // The rest of its lines comes with the next part of the log.
+                log.pending.push((index, number, excerpt));
+            }
+        }
+    }
+}
+
+/// The time stamp that a line begins with.
+fn line_time(line: &[u8]) -> Option<Timestamp> {
+    line.split(|b| *b == b' ').next().and_then(|w| std::str::from_utf8(w).ok()).and_then(parse_time)
 }
 
 /// How much a line looks like the end of a program, 0 for not at all.
@@ -453,6 +566,42 @@ mod tests {
         );
         let ids: Vec<_> = log.hits.values().map(|h| (h.line, h.count)).collect();
         assert_eq!(ids, vec![(6, 1), (2, 2)]);
+    }
+
+    /// Hits of one signature made of these keys: count, first line, whether it is enough.
+    fn hits(keys: &str, text: &str) -> Option<(u64, u64, bool)> {
+        let file = format!(
+            "schema = 1\n[[signature]]\nid = \"A\"\nregex = 'boom'\nanchors = ['boom']\nwhen = \"seen\"\nmeaning = \"m\"\nremedy = [\"r\"]\n{keys}\n"
+        );
+        let signatures = crate::triage::signatures::parse("s", &file).unwrap();
+        let log = LogScanner::new(Some(Arc::new(signatures))).scan("x.log", text.as_bytes()).unwrap();
+        log.hits.get(&0).map(|h| (h.count, h.line, h.enough))
+    }
+
+    #[test]
+    fn some_signatures_must_be_seen_often() {
+        assert_eq!(hits("min_count = 3", "boom\nboom\n"), Some((2, 1, false)));
+        assert_eq!(hits("min_count = 3", "boom\nx\nboom\nboom\n"), Some((3, 1, true)));
+        let window = "min_count = 2\nwindow = \"1m\"";
+        assert_eq!(hits(window, "boom\nboom\n"), Some((2, 1, false)), "lines without a time do not count");
+        let at = |time: &str| format!("2026-11-21T{time}Z boom\n");
+        assert_eq!(hits(window, &(at("06:00:00") + &at("06:05:00"))), Some((2, 1, false)));
+        assert_eq!(hits(window, &(at("06:00:00") + &at("06:05:00") + &at("06:05:59"))), Some((3, 1, true)));
+    }
+
+    #[test]
+    fn some_signatures_need_a_line_behind_them() {
+        let keys = "followed_by = 'because'";
+        assert_eq!(hits(keys, "boom\nx\n"), None);
+        assert_eq!(hits(keys, "boom because\nx\n"), None, "it must be another line");
+        assert_eq!(hits(keys, "a\nboom\nx\nbecause of y\n"), Some((1, 2, true)));
+        assert_eq!(hits(keys, &format!("boom\n{}because\n", "x\n".repeat(FOLLOW_LINES))), None);
+        // The line behind it may be in another part of a large log.
+        let filler = format!("{}\n", "y".repeat(99)).repeat(CHUNK / 100 * 2);
+        for pad in 0..4 {
+            let text = format!("{}{}boom\n{}because\n", "z".repeat(pad), &filler[..CHUNK - 7], "x\n");
+            assert_eq!(hits(keys, &text).map(|h| h.0), Some(1), "{pad}");
+        }
     }
 
     #[test]

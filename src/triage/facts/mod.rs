@@ -5,9 +5,11 @@
 
 mod health;
 mod host;
+mod inside;
 mod list;
 mod load;
 mod logs;
+mod metrics;
 mod objects;
 mod usage;
 pub(crate) mod value;
@@ -18,8 +20,10 @@ use std::sync::Arc;
 
 pub(crate) use health::{Context as NetworkView, Health, Peer};
 pub(crate) use host::{Disk, Host};
+pub(crate) use inside::{Answer, Config, Port};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
+pub(crate) use metrics::Scrape;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
@@ -77,6 +81,11 @@ pub(crate) struct Facts {
     pub(crate) ingresses: BTreeMap<Key, Ingress>,
     pub(crate) ingress_classes: BTreeSet<String>,
     pub(crate) webhooks: Vec<Webhook>,
+    /// Leases by key: holder, how long it lasts in seconds, when it was renewed.
+    pub(crate) leases: BTreeMap<Key, Lease>,
+    /// When each ConfigMap was made.
+    pub(crate) config_maps: BTreeMap<Key, (At, Option<Timestamp>)>,
+    pub(crate) network_policies: Vec<NetworkPolicy>,
     /// Every other object that has conditions, and HPAs, budgets and API services.
     pub(crate) others: BTreeMap<Subject, Conditioned>,
     /// Objects other than pods whose deletion was asked for.
@@ -88,6 +97,14 @@ pub(crate) struct Facts {
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
     /// What health checks of a KMS printed.
     pub(crate) health: Vec<Health>,
+    /// What metrics endpoints answered.
+    pub(crate) scrapes: Vec<Scrape>,
+    /// Ports that pods listen on.
+    pub(crate) ports: Vec<Port>,
+    /// Configuration files of pods.
+    pub(crate) configs: Vec<Config>,
+    /// What HTTP endpoints of pods answered.
+    pub(crate) answers: Vec<Answer>,
     /// The machine on which the bundle was made, where it was looked at.
     pub(crate) host: Host,
     /// Lists that are in the bundle: API group, plural, namespace (empty for cluster scope).
@@ -162,6 +179,9 @@ pub(crate) struct Pod {
     pub(crate) containers: Vec<Container>,
     pub(crate) claims: Vec<String>,
     pub(crate) secrets: BTreeSet<String>,
+    /// ConfigMaps that it mounts or takes variables from.
+    pub(crate) config_maps: BTreeSet<String>,
+    pub(crate) account: String,
     pub(crate) gated: bool,
 }
 
@@ -325,6 +345,7 @@ pub(crate) struct Quota {
 #[derive(Debug, Clone)]
 pub(crate) struct Secret {
     pub(crate) at: At,
+    pub(crate) created: Option<Timestamp>,
     pub(crate) certificates: Vec<Certificate>,
 }
 
@@ -355,6 +376,28 @@ pub(crate) struct Webhook {
     pub(crate) name: String,
     pub(crate) service: Key,
     pub(crate) blocks: bool,
+    /// When the last certificate of its CA bundle ends, where it has one that can be read.
+    pub(crate) ca_ends: Option<Timestamp>,
+}
+
+/// A lease: who holds it, and until when.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    pub(crate) at: At,
+    pub(crate) holder: String,
+    pub(crate) seconds: i64,
+    pub(crate) renewed: Option<Timestamp>,
+}
+
+/// A network policy without expressions in its selector.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkPolicy {
+    pub(crate) at: At,
+    pub(crate) key: Key,
+    pub(crate) selector: BTreeMap<String, String>,
+    /// Number of rules that allow something; none when the policy is not about this direction.
+    pub(crate) ingress: Option<usize>,
+    pub(crate) egress: Option<usize>,
 }
 
 /// An object that is known by its conditions only.

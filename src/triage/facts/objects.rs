@@ -7,9 +7,12 @@ use serde_json::Value;
 use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
 use super::{
     At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key,
-    Node, Pod, Quota, Role, Secret, Service, State, Terminated, Volume, Webhook, Workload,
+    Lease, NetworkPolicy, Node, Pod, Quota, Role, Secret, Service, State, Terminated, Volume, Webhook, Workload,
 };
 use crate::triage::finding::Subject;
+
+/// Longest CA bundle that is looked at, in characters.
+const CA_MAX: usize = 1 << 20;
 
 /// Adds what the rules need of one object; `group` and `plural` say what it is.
 pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Option<&str>, at: At, object: &Value) {
@@ -93,7 +96,8 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
             facts.quotas.insert(key, quota);
         }
         ("", "secrets") => {
-            facts.secrets.insert(key, Secret { at, certificates: certificates(object) });
+            let created = time(object, "/metadata/creationTimestamp");
+            facts.secrets.insert(key, Secret { at, created, certificates: certificates(object) });
         }
         ("networking.k8s.io", "ingresses") => {
             facts.ingresses.insert(key, ingress(at, object));
@@ -104,11 +108,24 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
             webhooks(facts, plural, &key.1, &at, object);
         }
+        ("coordination.k8s.io", "leases") => {
+            let lease = Lease {
+                at,
+                holder: string(object, "/spec/holderIdentity"),
+                seconds: int(object, "/spec/leaseDurationSeconds").unwrap_or_default(),
+                renewed: time(object, "/spec/renewTime"),
+            };
+            facts.leases.insert(key, lease);
+        }
         ("coordination.k8s.io", _) => {}
         ("", "namespaces") => {
             facts.namespaces.insert(key.1.clone());
             other(facts, group, plural, key, at, object);
         }
+        ("", "configmaps") => {
+            facts.config_maps.insert(key, (at, time(object, "/metadata/creationTimestamp")));
+        }
+        ("networking.k8s.io", "networkpolicies") => facts.network_policies.extend(network_policy(key, at, object)),
         _ => other(facts, group, plural, key, at, object),
     }
 }
@@ -165,6 +182,25 @@ fn pod(key: Key, at: At, object: &Value) -> Pod {
         }
     }
     secrets.remove("");
+    let mut config_maps = BTreeSet::new();
+    for volume in list(object, "/spec/volumes") {
+        config_maps.insert(string(volume, "/configMap/name"));
+        for source in list(volume, "/projected/sources") {
+            config_maps.insert(string(source, "/configMap/name"));
+        }
+    }
+    for container in list(object, "/spec/containers") {
+        for source in list(container, "/envFrom") {
+            config_maps.insert(string(source, "/configMapRef/name"));
+            secrets.insert(string(source, "/secretRef/name"));
+        }
+        for variable in list(container, "/env") {
+            config_maps.insert(string(variable, "/valueFrom/configMapKeyRef/name"));
+            secrets.insert(string(variable, "/valueFrom/secretKeyRef/name"));
+        }
+    }
+    config_maps.remove("");
+    secrets.remove("");
     Pod {
         at,
         created: time(object, "/metadata/creationTimestamp"),
@@ -181,6 +217,8 @@ fn pod(key: Key, at: At, object: &Value) -> Pod {
         containers,
         claims,
         secrets,
+        config_maps,
+        account: string(object, "/spec/serviceAccountName"),
         gated: !list(object, "/spec/schedulingGates").is_empty(),
         key,
     }
@@ -345,8 +383,44 @@ fn webhooks(facts: &mut Facts, plural: &str, configuration: &str, at: &At, objec
             name: string(hook, "/name"),
             service,
             blocks: text(hook, "/failurePolicy") != "Ignore",
+            ca_ends: ca_ends(text(hook, "/clientConfig/caBundle")),
         });
     }
+}
+
+/// When the last certificate of a CA bundle (PEM in base64) ends.
+fn ca_ends(bundle: &str) -> Option<crate::model::time::Timestamp> {
+    use base64::Engine as _;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    if bundle.len() > CA_MAX {
+        return None;
+    }
+    let pem = base64::engine::general_purpose::STANDARD.decode(bundle).ok()?;
+    x509_parser::pem::Pem::iter_from_buffer(&pem)
+        .filter_map(Result::ok)
+        .filter_map(|block| {
+            let (_, certificate) = X509Certificate::from_der(&block.contents).ok()?;
+            chrono::DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
+        })
+        .max()
+}
+
+/// A policy; none when its selector has expressions, which are not evaluated here.
+fn network_policy(key: Key, at: At, object: &Value) -> Option<NetworkPolicy> {
+    if !list(object, "/spec/podSelector/matchExpressions").is_empty() {
+        return None;
+    }
+    let types = strings(object, "/spec/policyTypes");
+    let about = |kind: &str, default: bool| if types.is_empty() { default } else { types.iter().any(|t| t == kind) };
+    let (ingress, egress) = (list(object, "/spec/ingress").len(), list(object, "/spec/egress").len());
+    Some(NetworkPolicy {
+        at,
+        key,
+        selector: map(object, "/spec/podSelector/matchLabels"),
+        ingress: about("Ingress", true).then_some(ingress),
+        egress: about("Egress", egress > 0).then_some(egress),
+    })
 }
 
 fn other(facts: &mut Facts, group: &str, plural: &str, key: Key, at: At, object: &Value) {

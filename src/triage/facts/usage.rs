@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::value::{list, string, text};
 use super::{At, Facts, Usage, VolumeUsage};
+use crate::model::quantity;
 use crate::triage::finding::Place;
-use crate::triage::quantity;
 
 /// Adds one `PodMetrics`.
 pub(super) fn pod_metrics(facts: &mut Facts, at: &At, object: &Value) {

@@ -3,7 +3,7 @@
 /// The value of a quantity; none when it is not one.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "exact to 53 bits, and used for comparisons and display")]
-pub(crate) fn parse(text: &str) -> Option<f64> {
+pub fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
 /// A quantity of bytes, when it is a plausible one. A kubelet reports "no limit" as the largest number it has.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     parse(text).filter(|v| (0.0..=9e15).contains(v)).map(|v| v as u64)
 }
 

@@ -1,0 +1,136 @@
+//! Recovery phrases that nothing announces: twelve or more words of the BIP-39 list whose checksum is right.
+
+use std::sync::OnceLock;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::Scan;
+use crate::redact::rules::engine;
+
+/// The English list of BIP-39 (MIT): 2,048 words, sorted.
+const LIST: &str = include_str!("bip39.txt");
+/// Numbers of words that a phrase can have, longest first.
+const COUNTS: [usize; 5] = [24, 21, 18, 15, 12];
+/// A phrase of twelve words of three letters is longer than this, so one in so many bytes is looked at.
+const STRIDE: usize = 44;
+/// Longest run that is looked at.
+const MAX_RUN: usize = 4 << 10;
+
+fn words() -> &'static [&'static str] {
+    static WORDS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    WORDS.get_or_init(|| LIST.lines().collect())
+}
+
+/// What a phrase is made of: lower-case words, and what stands between them on one line.
+fn in_run(b: u8) -> bool {
+    b.is_ascii_lowercase() || matches!(b, b' ' | b',' | b'"' | b'\'')
+}
+
+impl Scan<'_> {
+    /// Looks for phrases in everything that was scanned.
+    pub(super) fn phrases(&mut self) {
+        let bytes = self.bytes;
+        let end = self.outcome.hold.unwrap_or(bytes.len());
+        let mut at = STRIDE - 1;
+        while at < end {
+            if !in_run(bytes[at]) {
+                at += STRIDE;
+                continue;
+            }
+            let floor = at.saturating_sub(MAX_RUN);
+            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
+            let stop = at + bytes[at..].iter().take(MAX_RUN).take_while(|b| in_run(**b)).count();
+            if stop - start > STRIDE {
+                self.phrases_in(start, stop);
+            }
+            at = stop + STRIDE;
+        }
+    }
+
+    fn phrases_in(&mut self, start: usize, stop: usize) {
+        // Index in the list and place of each word of an unbroken row.
+        let mut row: Vec<(u16, usize, usize)> = Vec::new();
+        let mut at = start;
+        while at < stop {
+            let len = self.bytes[at..stop].iter().take_while(|b| b.is_ascii_lowercase()).count();
+            if len == 0 {
+                at += 1;
+                continue;
+            }
+            match index(&self.bytes[at..at + len]) {
+                Some(index) => row.push((index, at, at + len)),
+                None => {
+                    self.row(&row);
+                    row.clear();
+                }
+            }
+            at += len;
+        }
+        self.row(&row);
+    }
+
+    fn row(&mut self, row: &[(u16, usize, usize)]) {
+        let mut from = 0;
+        while from + 12 <= row.len() {
+            let found = COUNTS.iter().find(|n| row.get(from..from + **n).is_some_and(is_phrase));
+            if let Some(count) = found {
+                self.mask(row[from].1, row[from + count - 1].2, engine::MNEMONIC, None);
+                from += count;
+            } else {
+                from += 1;
+            }
+        }
+    }
+}
+
+fn index(word: &[u8]) -> Option<u16> {
+    if !(3..=8).contains(&word.len()) {
+        return None;
+    }
+    let at = words().binary_search_by(|w| w.as_bytes().cmp(word)).ok()?;
+    u16::try_from(at).ok()
+}
+
+/// Whether the last bits of the last word are the checksum of the others.
+fn is_phrase(row: &[(u16, usize, usize)]) -> bool {
+    let mut bits = Zeroizing::new([0_u8; 33]);
+    for (i, (index, _, _)) in row.iter().enumerate() {
+        for bit in 0..11 {
+            let at = i * 11 + bit;
+            bits[at / 8] |= u8::from(index >> (10 - bit) & 1 == 1) << (7 - at % 8);
+        }
+    }
+    // 32 bits of entropy for each three words, and one bit of checksum for each 32.
+    let entropy = row.len() / 3 * 4;
+    let check = row.len() / 3;
+    let hash = Sha256::digest(&bits[..entropy]);
+    let mask = 0xff_u8 << (8 - check);
+    bits[entropy] & mask == hash[0] & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phrase(text: &str) -> bool {
+        let row: Option<Vec<_>> = text.split(' ').map(|w| index(w.as_bytes()).map(|i| (i, 0, 0))).collect();
+        row.is_some_and(|row| is_phrase(&row))
+    }
+
+    #[test]
+    fn the_list_is_the_list() {
+        assert_eq!(words().len(), 2_048);
+        assert!(words().is_sorted());
+        assert!(words().iter().all(|w| (3..=8).contains(&w.len())));
+    }
+
+    #[test]
+    fn checksums_decide() {
+        let zeros = |n: usize, last: &str| format!("{}{last}", "abandon ".repeat(n));
+        assert!(phrase(&zeros(11, "about")));
+        assert!(phrase(&zeros(23, "art")));
+        assert!(phrase("legal winner thank year wave sausage worth useful legal winner thank yellow"));
+        assert!(!phrase(&zeros(11, "zoo")));
+    }
+}

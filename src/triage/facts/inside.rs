@@ -1,0 +1,171 @@
+//! What was read inside of pods: listening ports, configuration files, answers of HTTP endpoints.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Key;
+use crate::triage::text;
+
+/// Ports that are kept of one file.
+const PORTS_MAX: usize = 1_000;
+/// Bytes of an HTTP answer that are kept.
+const BODY_MAX: usize = 2_000;
+
+/// A port that something listens on in a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) path: Arc<str>,
+    pub(crate) pod: Key,
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) line: u64,
+    pub(crate) text: String,
+}
+
+/// A configuration file of a pod, decoded.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) path: Arc<str>,
+    pub(crate) pod: Key,
+    pub(crate) file: String,
+    pub(crate) value: Value,
+}
+
+/// What an HTTP endpoint of a pod answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) path: Arc<str>,
+    pub(crate) pod: Key,
+    pub(crate) id: String,
+    pub(crate) body: String,
+}
+
+/// `<root>/<namespace>/<pod>/<file>`: the pod and the file.
+pub(super) fn parse_path<'a>(path: &'a str, root: &str) -> Option<(Key, &'a str)> {
+    let mut parts = path.strip_prefix(root)?.strip_prefix('/')?.split('/');
+    let (namespace, pod, file) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then(|| ((namespace.to_owned(), pod.to_owned()), file))
+}
+
+/// `health/<namespace>/<pod>/http-<id>.txt`: the pod and the id.
+pub(super) fn parse_answer(path: &str) -> Option<(Key, &str)> {
+    let (pod, file) = parse_path(path, "health")?;
+    Some((pod, file.strip_prefix("http-")?.strip_suffix(".txt")?))
+}
+
+/// The answer of an endpoint.
+pub(super) fn answer(path: &str, pod: Key, id: &str, bytes: &[u8]) -> Answer {
+    let body = String::from_utf8_lossy(&bytes[..bytes.len().min(BODY_MAX)]).trim_end().to_owned();
+    Answer { path: Arc::from(path), pod, id: id.to_owned(), body }
+}
+
+/// Listening TCP ports, from `netstat -tln` or `/proc/net/tcp`; both formats are told apart line by line.
+pub(super) fn ports(path: &str, pod: &Key, bytes: &[u8]) -> Vec<Port> {
+    let shared: Arc<str> = Arc::from(path);
+    let content = String::from_utf8_lossy(bytes);
+    let mut found: Vec<Port> = Vec::new();
+    for (line, number) in content.lines().zip(1..) {
+        let Some((address, port)) = netstat(line).or_else(|| proc_net(line)) else { continue };
+        if found.len() < PORTS_MAX {
+            let text = text::line(line, text::EXCERPT);
+            found.push(Port { path: Arc::clone(&shared), pod: pod.clone(), address, port, line: number, text });
+        }
+    }
+    found
+}
+
+/// `tcp  0  0 0.0.0.0:50100  0.0.0.0:*  LISTEN`
+fn netstat(line: &str) -> Option<(String, u16)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    if !words.first()?.starts_with("tcp") || !words.contains(&"LISTEN") {
+        return None;
+    }
+    let (address, port) = words.get(3)?.rsplit_once(':')?;
+    Some((address.to_owned(), port.parse().ok()?))
+}
+
+/// `0: 0100007F:C3B4 00000000:0000 0A ...`: the address is in the byte order of the machine, 0A means "listens".
+fn proc_net(line: &str) -> Option<(String, u16)> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.first()?.strip_suffix(':')?.parse::<u32>().ok()?;
+    if *words.get(3)? != "0A" {
+        return None;
+    }
+    let (address, port) = words.get(1)?.split_once(':')?;
+    let shown = match address.len() {
+        8 => std::net::Ipv4Addr::from(u32::from_str_radix(address, 16).ok()?.swap_bytes()).to_string(),
+        _ => address.to_owned(),
+    };
+    Some((shown, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Decodes a configuration file by its name.
+///
+/// # Errors
+/// Why it cannot be decoded. A file of another kind is nothing.
+pub(super) fn config(path: &str, pod: Key, file: &str, bytes: &[u8]) -> Result<Option<Config>, String> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let value = match file.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("json") => {
+            let value: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+            // Some servers answer with a JSON text that holds the document.
+            match &value {
+                Value::String(inner) => serde_json::from_str(inner).unwrap_or(value),
+                _ => value,
+            }
+        }
+        Some("toml") => {
+            let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+            toml::from_str(text).map_err(|e| e.message().to_owned())?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Config { path: Arc::from(path), pod, file: file.to_owned(), value }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> Key {
+        ("n".to_owned(), "p".to_owned())
+    }
+
+    #[test]
+    fn both_formats_give_the_same_ports() {
+        let netstat = "Proto Recv-Q Send-Q Local Address Foreign Address State\ntcp        0      0 127.0.0.1:50100           0.0.0.0:*               LISTEN     \ntcp6 0 0 :::9646 :::* LISTEN\ntcp 0 0 1.2.3.4:1 5.6.7.8:2 ESTABLISHED\n";
+        let proc_net = "  sl  local_address rem_address   st\n   0: 0100007F:C3B4 00000000:0000 0A 0:0\n   1: 00000000:C351 00000000:0000 01 0:0\n";
+        let show = |text: &str| {
+            ports("x", &key(), text.as_bytes())
+                .into_iter()
+                .map(|p| format!("{}:{} line {}", p.address, p.port, p.line))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(show(netstat), ["127.0.0.1:50100 line 2", ":::9646 line 3"]);
+        assert_eq!(show(proc_net), ["127.0.0.1:50100 line 2"]);
+    }
+
+    #[test]
+    fn configurations_are_decoded_by_their_name() {
+        let value = |file: &str, text: &str| config("p", key(), file, text.as_bytes()).map(|c| c.map(|c| c.value));
+        assert_eq!(value("a.toml", "[a]\nb = 1\n").unwrap().unwrap()["a"]["b"], 1);
+        assert_eq!(value("a.json", "\"{\\\"a\\\": 2}\"").unwrap().unwrap()["a"], 2);
+        assert_eq!(value("a.txt", "x"), Ok(None));
+        assert!(value("a.toml", "a = ").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..300), line in "[ 0-9A-Fx:]{0,40}") {
+            let _ = ports("x", &key(), &bytes);
+            let _ = ports("x", &key(), line.as_bytes());
+            let _ = config("p", key(), "a.toml", &bytes);
+            let _ = config("p", key(), "a.json", &bytes);
+        }
+    }
+}

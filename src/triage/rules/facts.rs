@@ -1,0 +1,166 @@
+//! From the facts of a bundle to the values that rules see. Only what some rule uses is made.
+
+use serde_json::{Map, Value, json};
+
+use super::types::{self, FACTS};
+use crate::model::Manifest;
+use crate::model::quantity;
+use crate::model::time::Timestamp;
+use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, State};
+use crate::triage::finding::Place;
+use crate::triage::signatures::Signatures;
+
+/// Elements of one fact that rules see.
+const ITEMS_MAX: usize = 50_000;
+
+/// Makes one fact.
+pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: Option<&Signatures>) -> Value {
+    let now = facts.now;
+    let list = |items: &mut dyn Iterator<Item = Value>| Value::Array(items.take(ITEMS_MAX).collect());
+    match name {
+        "pods" => list(&mut facts.pods.values().map(|p| pod(facts, p))),
+        "containers" => list(&mut facts.pods.values().flat_map(|p| p.containers.iter().map(|c| container(facts, p, c)))),
+        "workloads" => list(&mut facts.workloads.values().map(|w| {
+            json!({"kind": w.kind, "namespace": w.key.0, "name": w.key.1, "desired": w.desired, "ready": w.ready,
+                "age_s": age(now, w.created), "conditions": conditions(now, &w.conditions), "at": at(&w.at, "")})
+        })),
+        "nodes" => list(&mut facts.nodes.iter().map(|(name, n)| {
+            json!({"name": name, "cordoned": n.cordoned, "kubelet": n.kubelet,
+                "conditions": conditions(now, &n.conditions), "at": at(&n.at, "")})
+        })),
+        "events" => list(&mut facts.events.iter().map(|e| {
+            json!({"kind": e.subject.kind(), "namespace": e.subject.namespace(), "name": e.subject.name(),
+                "reason": e.reason, "message": e.message, "warning": e.warning, "count": whole(e.count),
+                "age_s": age(now, e.last), "at": at(&e.at, &format!("{}: {}", e.reason, e.message))})
+        })),
+        "logs" => list(&mut facts.logs.iter().map(|(key, log)| {
+            let ids: Map<String, Value> = (log.hits.iter())
+                .filter_map(|(i, hit)| Some((signatures?.get(*i)?.id.clone(), json!(whole(hit.count)))))
+                .collect();
+            json!({"namespace": key.namespace, "pod": key.pod, "container": key.container, "previous": key.previous,
+                "lines": whole(log.lines), "signatures": ids, "at": place(log.path(), 1, "", "")})
+        })),
+        "health" => list(&mut facts.health.iter().map(|h| {
+            let networks: Vec<Value> = (h.contexts.iter().flatten())
+                .map(|c| {
+                    let peers: Vec<Value> = (c.peers.iter())
+                        .map(|p| json!({"id": p.id, "endpoint": p.endpoint, "reachable": p.reachable, "error": p.error}))
+                        .collect();
+                    json!({"party": c.party, "required": c.required, "reachable": c.reachable, "health": c.health,
+                        "peers": peers})
+                })
+                .collect();
+            json!({"namespace": h.pod.0, "pod": h.pod.1, "connected": h.connected, "error": h.connect_error,
+                "key_ids": h.key_ids, "key_error": h.key_error, "networks": networks, "at": at(&h.at("{"), "")})
+        })),
+        "scrapes" => list(&mut facts.scrapes.iter().map(|s| {
+            let mut values: Map<String, Value> = Map::new();
+            for sample in &s.samples {
+                let sum = values.get(&sample.name).and_then(Value::as_f64).unwrap_or_default() + sample.value;
+                values.insert(sample.name.clone(), json!(finite(sum)));
+            }
+            let samples: Vec<Value> = (s.samples.iter())
+                .map(|m| {
+                    json!({"name": m.name, "labels": m.labels, "value": finite(m.value),
+                        "at": place(&s.path, m.line, "", &m.text)})
+                })
+                .collect();
+            json!({"namespace": s.pod.0, "pod": s.pod.1, "values": values, "samples": samples,
+                "at": place(&s.path, 1, "", "")})
+        })),
+        "ports" => list(&mut facts.ports.iter().map(|p| {
+            json!({"namespace": p.pod.0, "pod": p.pod.1, "address": p.address, "port": p.port,
+                "at": place(&p.path, p.line, "", &p.text)})
+        })),
+        "configs" => list(&mut facts.configs.iter().map(|c| {
+            json!({"namespace": c.pod.0, "pod": c.pod.1, "file": c.file, "value": c.value,
+                "at": place(&c.path, 1, "", "")})
+        })),
+        "answers" => list(&mut facts.answers.iter().map(|a| {
+            json!({"namespace": a.pod.0, "pod": a.pod.1, "id": a.id, "body": a.body, "at": place(&a.path, 1, "", &a.body)})
+        })),
+        "ledger" => list(&mut manifest.ledger.iter().enumerate().map(|(i, e)| {
+            #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
+            let seconds = e.duration_ms as f64 / 1000.0;
+            let text = format!("{}: {}", e.item, e.outcome);
+            json!({"item": e.item.as_str(), "collector": e.collector, "outcome": e.outcome.as_str(),
+                "reason": e.reason.as_deref().unwrap_or_default(), "duration_s": seconds, "bytes": whole(e.bytes),
+                "at": place(crate::bundle::format::MANIFEST, 0, &format!("/ledger/{i}"), &text)})
+        })),
+        "clocks" => list(&mut manifest.clocks.iter().enumerate().map(|(i, c)| {
+            json!({"source": c.source, "offset_ms": c.offset_ms, "uncertainty_ms": c.uncertainty_ms,
+                "at": place(crate::bundle::format::MANIFEST, 0, &format!("/clocks/{i}"), "")})
+        })),
+        "profile" => json!(manifest.profile),
+        "parameters" => json!(manifest.parameters),
+        _ => FACTS.iter().find(|f| f.field.name == name).map_or(Value::Null, |f| types::empty(&f.field.of)),
+    }
+}
+
+/// JSON has no infinity; the largest number stands for it.
+fn finite(value: f64) -> f64 {
+    value.clamp(f64::MIN, f64::MAX)
+}
+
+fn whole(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn age(now: Timestamp, since: Option<Timestamp>) -> i64 {
+    since.map_or(-1, |since| (now - since).num_seconds().max(0))
+}
+
+fn place(path: &str, line: u64, pointer: &str, text: &str) -> Value {
+    json!({"path": path, "line": whole(line), "pointer": pointer, "text": text})
+}
+
+fn at(at: &At, text: &str) -> Value {
+    match &at.place {
+        Place::Line(line) => place(&at.path, *line, "", text),
+        Place::Pointer(pointer) => place(&at.path, 0, pointer, text),
+    }
+}
+
+fn conditions(now: Timestamp, conditions: &[Condition]) -> Value {
+    let all = conditions.iter().map(|c| {
+        json!({"type": c.kind, "status": c.status, "reason": c.reason, "message": c.message, "age_s": age(now, c.since)})
+    });
+    Value::Array(all.collect())
+}
+
+fn pod(facts: &Facts, pod: &Pod) -> Value {
+    let containers: Vec<Value> = pod.containers.iter().map(|c| container(facts, pod, c)).collect();
+    let (owner_kind, owner) = pod.owner.clone().unwrap_or_default();
+    json!({
+        "namespace": pod.key.0, "name": pod.key.1, "node": pod.node, "phase": pod.phase, "reason": pod.reason,
+        "message": pod.message, "ready": pod.is_ready(), "over": pod.is_over(), "deleting": pod.deleting.is_some(),
+        "owner_kind": owner_kind, "owner": owner, "labels": pod.labels,
+        "restarts": pod.containers.iter().map(|c| c.restarts).fold(0, i64::saturating_add),
+        "age_s": age(facts.now, pod.created), "conditions": conditions(facts.now, &pod.conditions),
+        "containers": containers, "at": at(&pod.at, ""),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes of memory, compared and shown")]
+fn container(facts: &Facts, pod: &Pod, c: &Container) -> Value {
+    let (state, reason, since) = match &c.state {
+        State::Waiting { reason, .. } => ("waiting", reason.as_str(), None),
+        State::Running { since } => ("running", "", *since),
+        State::Terminated(ended) => ("terminated", ended.reason.as_str(), None),
+        State::Unknown => ("unknown", "", None),
+    };
+    let role = match c.role {
+        Role::Init => "init",
+        Role::App => "app",
+        Role::Ephemeral => "ephemeral",
+    };
+    let used = facts.usage.get(&(pod.key.clone(), c.name.clone())).and_then(|u| u.memory);
+    let limit = c.limits.get("memory").and_then(|l| quantity::bytes(l));
+    json!({
+        "namespace": pod.key.0, "pod": pod.key.1, "name": c.name, "image": c.image, "role": role, "ready": c.ready,
+        "restarts": c.restarts, "state": state, "state_reason": reason, "running_s": age(facts.now, since),
+        "last_exit_code": c.ended().map_or(-1, |e| e.exit), "last_reason": c.ended().map_or("", |e| e.reason.as_str()),
+        "limits": c.limits, "requests": c.requests, "memory": used.map_or(-1.0, |b| b as f64),
+        "memory_limit": limit.map_or(-1.0, |b| b as f64), "at": at(&pod.at, ""),
+    })
+}

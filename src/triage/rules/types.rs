@@ -1,0 +1,427 @@
+//! The facts that rules may use: names, types and meaning. Checks, default values of cases and the documentation come from here.
+
+use serde_json::{Map, Value, json};
+
+/// Type of a fact or of a part of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Type {
+    /// `bool`
+    Bool,
+    /// `int`
+    Int,
+    /// `double`
+    Float,
+    /// `string`
+    Text,
+    /// `list(...)`
+    List(&'static Type),
+    /// `map(string, ...)`
+    Map(&'static Type),
+    /// An object with known fields.
+    Record(&'static Record),
+    /// What a configuration file holds.
+    Any,
+}
+
+/// An object with known fields.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) name: &'static str,
+    pub(super) fields: &'static [Field],
+}
+
+/// A field of a record, or a fact.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) of: Type,
+    pub(super) meaning: &'static str,
+}
+
+/// A fact: a variable of every expression.
+#[derive(Debug)]
+pub(super) struct Fact {
+    pub(super) field: Field,
+    /// Where in the bundle it comes from.
+    pub(super) source: &'static str,
+}
+
+const fn field(name: &'static str, of: Type, meaning: &'static str) -> Field {
+    Field { name, of, meaning }
+}
+
+const fn fact(name: &'static str, of: Type, meaning: &'static str, source: &'static str) -> Fact {
+    Fact { field: field(name, of, meaning), source }
+}
+
+use Type::{Any, Bool, Float, Int, List, Map as MapOf, Record as RecordOf, Text};
+
+const AT: Field = field("at", RecordOf(&PLACE), "where it stands in the bundle, for `evidence`");
+const NAMESPACE: Field = field("namespace", Text, "");
+const POD: Field = field("pod", Text, "name of the pod");
+
+static PLACE: Record = Record {
+    name: "place",
+    fields: &[
+        field("path", Text, "path of the artifact"),
+        field("line", Int, "line, from 1; 0 when `pointer` says where"),
+        field("pointer", Text, "JSON pointer"),
+        field("text", Text, "what stands there, where it is one line"),
+    ],
+};
+
+static CONDITION: Record = Record {
+    name: "condition",
+    fields: &[
+        field("type", Text, ""),
+        field("status", Text, "`True`, `False` or `Unknown`"),
+        field("reason", Text, ""),
+        field("message", Text, ""),
+        field("age_s", Int, "seconds since it changed, -1 when unknown"),
+    ],
+};
+
+static CONTAINER: Record = Record {
+    name: "container",
+    fields: &[
+        NAMESPACE,
+        POD,
+        field("name", Text, ""),
+        field("image", Text, ""),
+        field("role", Text, "`app`, `init` or `ephemeral`"),
+        field("ready", Bool, ""),
+        field("restarts", Int, ""),
+        field("state", Text, "`waiting`, `running`, `terminated` or `unknown`"),
+        field("state_reason", Text, "reason of `waiting` or `terminated`"),
+        field("running_s", Int, "seconds since it started, -1 when it does not run"),
+        field("last_exit_code", Int, "exit code of the instance that ended last, -1 when none has"),
+        field("last_reason", Text, "why it ended, such as `OOMKilled`"),
+        field("limits", MapOf(&Text), "as written, such as `memory` = `1Gi`"),
+        field("requests", MapOf(&Text), "as written"),
+        field("memory", Float, "bytes in use, -1 when unknown"),
+        field("memory_limit", Float, "bytes, -1 when there is none"),
+        AT,
+    ],
+};
+
+static PODS: Record = Record {
+    name: "pod",
+    fields: &[
+        NAMESPACE,
+        field("name", Text, ""),
+        field("node", Text, "empty while it has none"),
+        field("phase", Text, ""),
+        field("reason", Text, ""),
+        field("message", Text, ""),
+        field("ready", Bool, "condition `Ready` is true"),
+        field("over", Bool, "it ran to its end"),
+        field("deleting", Bool, "its deletion was asked for"),
+        field("owner_kind", Text, "kind of its controller"),
+        field("owner", Text, "name of its controller"),
+        field("labels", MapOf(&Text), ""),
+        field("restarts", Int, "of all containers"),
+        field("age_s", Int, "seconds since it was made, -1 when unknown"),
+        field("conditions", List(&RecordOf(&CONDITION)), ""),
+        field("containers", List(&RecordOf(&CONTAINER)), "all kinds"),
+        AT,
+    ],
+};
+
+static WORKLOAD: Record = Record {
+    name: "workload",
+    fields: &[
+        field("kind", Text, "`Deployment`, `StatefulSet`, `DaemonSet` or `ReplicaSet`"),
+        NAMESPACE,
+        field("name", Text, ""),
+        field("desired", Int, "replicas that it wants"),
+        field("ready", Int, "replicas that are ready"),
+        field("age_s", Int, "seconds since it was made, -1 when unknown"),
+        field("conditions", List(&RecordOf(&CONDITION)), ""),
+        AT,
+    ],
+};
+
+static NODE: Record = Record {
+    name: "node",
+    fields: &[
+        field("name", Text, ""),
+        field("cordoned", Bool, ""),
+        field("kubelet", Text, "version"),
+        field("conditions", List(&RecordOf(&CONDITION)), ""),
+        AT,
+    ],
+};
+
+static EVENT: Record = Record {
+    name: "event",
+    fields: &[
+        field("kind", Text, "kind of what it is about, in lower case"),
+        field("namespace", Text, "empty for nodes"),
+        field("name", Text, "name of what it is about"),
+        field("reason", Text, ""),
+        field("message", Text, ""),
+        field("warning", Bool, "of type `Warning`"),
+        field("count", Int, "how often"),
+        field("age_s", Int, "seconds since the last time, -1 when unknown"),
+        AT,
+    ],
+};
+
+static PEER: Record = Record {
+    name: "peer",
+    fields: &[
+        field("id", Int, ""),
+        field("endpoint", Text, ""),
+        field("reachable", Bool, ""),
+        field("error", Text, ""),
+    ],
+};
+
+static NETWORK: Record = Record {
+    name: "network",
+    fields: &[
+        field("party", Int, "id of this party"),
+        field("required", Int, "parties that are needed"),
+        field("reachable", Int, "parties that are reached, this one among them"),
+        field("health", Text, "the program's own word"),
+        field("peers", List(&RecordOf(&PEER)), ""),
+    ],
+};
+
+static HEALTH: Record = Record {
+    name: "health",
+    fields: &[
+        NAMESPACE,
+        field("pod", Text, "the pod in which the check ran"),
+        field("connected", Bool, ""),
+        field("error", Text, "why there is no connection"),
+        field("key_ids", Int, "number of FHE keys"),
+        field("key_error", Text, ""),
+        field("networks", List(&RecordOf(&NETWORK)), "one a context"),
+        AT,
+    ],
+};
+
+static SAMPLE: Record = Record {
+    name: "sample",
+    fields: &[field("name", Text, ""), field("labels", MapOf(&Text), ""), field("value", Float, ""), AT],
+};
+
+static SCRAPE: Record = Record {
+    name: "scrape",
+    fields: &[
+        NAMESPACE,
+        POD,
+        field("values", MapOf(&Float), "value of each metric, summed over its labels"),
+        field("samples", List(&RecordOf(&SAMPLE)), "each value; buckets of histograms are left out"),
+        AT,
+    ],
+};
+
+static PORT: Record =
+    Record { name: "port", fields: &[NAMESPACE, POD, field("address", Text, ""), field("port", Int, ""), AT] };
+
+static CONFIG: Record = Record {
+    name: "config",
+    fields: &[
+        NAMESPACE,
+        POD,
+        field("file", Text, "name of the artifact"),
+        field("value", Any, "the document, decoded from JSON or TOML"),
+        AT,
+    ],
+};
+
+static ANSWER: Record = Record {
+    name: "answer",
+    fields: &[NAMESPACE, POD, field("id", Text, "`live` for `http-live.txt`"), field("body", Text, ""), AT],
+};
+
+static LOG: Record = Record {
+    name: "log",
+    fields: &[
+        NAMESPACE,
+        POD,
+        field("container", Text, ""),
+        field("previous", Bool, "log of the instance before"),
+        field("lines", Int, ""),
+        field("signatures", MapOf(&Int), "ids of the signatures in it, with how often"),
+        AT,
+    ],
+};
+
+static LEDGER: Record = Record {
+    name: "item",
+    fields: &[
+        field("item", Text, "such as `http/<namespace>/<pod>/metrics`"),
+        field("collector", Text, ""),
+        field("outcome", Text, "`ok`, `forbidden`, `timed-out`, ..."),
+        field("reason", Text, ""),
+        field("duration_s", Float, ""),
+        field("bytes", Int, ""),
+        AT,
+    ],
+};
+
+static CLOCK: Record = Record {
+    name: "clock",
+    fields: &[
+        field("source", Text, ""),
+        field("offset_ms", Int, "its clock minus ours"),
+        field("uncertainty_ms", Int, ""),
+        AT,
+    ],
+};
+
+/// Every fact, in the order of the documentation.
+pub(super) static FACTS: [Fact; 15] = [
+    fact("pods", List(&RecordOf(&PODS)), "pods", "`cluster-resources/pods/<ns>.json`"),
+    fact(
+        "containers",
+        List(&RecordOf(&CONTAINER)),
+        "containers of all pods",
+        "the same, and `usage/pods/<ns>.json` for memory",
+    ),
+    fact(
+        "workloads",
+        List(&RecordOf(&WORKLOAD)),
+        "what makes pods",
+        "lists of Deployments, StatefulSets, DaemonSets, ReplicaSets",
+    ),
+    fact("nodes", List(&RecordOf(&NODE)), "nodes", "`cluster-resources/nodes.json`"),
+    fact(
+        "events",
+        List(&RecordOf(&EVENT)),
+        "events, each series folded, oldest first",
+        "`cluster-resources/events/<ns>.json`",
+    ),
+    fact("logs", List(&RecordOf(&LOG)), "logs and the signatures in them", "`cluster-resources/pods/logs/**`"),
+    fact("health", List(&RecordOf(&HEALTH)), "health documents of a KMS", "`health/<ns>/<pod>/kms-health-check.txt`"),
+    fact("scrapes", List(&RecordOf(&SCRAPE)), "metrics endpoints", "`metrics/<ns>/<pod>.prom`"),
+    fact("ports", List(&RecordOf(&PORT)), "listening TCP ports inside of pods", "`ports/<ns>/<pod>/*.txt`"),
+    fact("configs", List(&RecordOf(&CONFIG)), "configuration files of pods", "`config/<ns>/<pod>/*.json`, `*.toml`"),
+    fact("answers", List(&RecordOf(&ANSWER)), "HTTP endpoints of pods", "`health/<ns>/<pod>/http-<id>.txt`"),
+    fact("ledger", List(&RecordOf(&LEDGER)), "planned items and their outcome", "`manifest.json`"),
+    fact("clocks", List(&RecordOf(&CLOCK)), "clock offsets", "`manifest.json`"),
+    fact("profile", Text, "id of the profile", "`manifest.json`"),
+    fact("parameters", MapOf(&Text), "parameters of the profile", "`manifest.json`"),
+];
+
+/// The fact with this name.
+pub(super) fn find(name: &str) -> Option<&'static Fact> {
+    FACTS.iter().find(|f| f.field.name == name)
+}
+
+impl Record {
+    /// The field with this name.
+    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}
+
+/// The value of a part that a case does not give.
+pub(super) fn empty(of: &Type) -> Value {
+    match of {
+        Bool => json!(false),
+        Int => json!(0),
+        Float => json!(0.0),
+        Text => json!(""),
+        List(_) => json!([]),
+        MapOf(_) => json!({}),
+        Any => Value::Null,
+        RecordOf(record) => {
+            Value::Object(record.fields.iter().map(|f| (f.name.to_owned(), empty(&f.of))).collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// Makes a whole value of what a case gives of it.
+///
+/// # Errors
+/// A field that does not exist, or a value of another type; the text names the place.
+pub(super) fn complete(of: &Type, given: Value, place: &str) -> Result<Value, String> {
+    let wrong = |want: &str, given: &Value| Err(format!("{place} must be {want}, and is {given}"));
+    match (of, given) {
+        (Any, given) | (Bool, given @ Value::Bool(_)) | (Text, given @ Value::String(_)) => Ok(given),
+        (Int, given) if given.is_i64() => Ok(given),
+        (Float, given) if given.is_number() => Ok(json!(given.as_f64())),
+        (List(of), Value::Array(items)) => {
+            let items = items.into_iter().enumerate().map(|(i, item)| complete(of, item, &format!("{place}[{i}]")));
+            Ok(Value::Array(items.collect::<Result<_, _>>()?))
+        }
+        (MapOf(of), Value::Object(entries)) => {
+            let entries = entries.into_iter().map(|(k, v)| {
+                let whole = complete(of, v, &format!("{place}.{k}"))?;
+                Ok((k, whole))
+            });
+            Ok(Value::Object(entries.collect::<Result<_, String>>()?))
+        }
+        (RecordOf(record), Value::Object(entries)) => {
+            let mut whole = match empty(of) {
+                Value::Object(whole) => whole,
+                _ => Map::new(),
+            };
+            for (name, given) in entries {
+                let Some(field) = record.field(&name) else {
+                    let known = record.fields.iter().map(|f| f.name);
+                    return Err(format!("{place} has no field `{name}`{}", super::place::nearest(&name, known)));
+                };
+                whole.insert(name.clone(), complete(&field.of, given, &format!("{place}.{name}"))?);
+            }
+            Ok(Value::Object(whole))
+        }
+        (Bool, given) => wrong("true or false", &given),
+        (Text, given) => wrong("a text", &given),
+        (Int, given) => wrong("a whole number", &given),
+        (Float, given) => wrong("a number", &given),
+        (List(_), given) => wrong("a list", &given),
+        (MapOf(_) | RecordOf(_), given) => wrong("a table", &given),
+    }
+}
+
+/// The tables of `docs/triage.md`, made from the definitions above.
+#[must_use]
+pub fn documentation() -> String {
+    use std::fmt::Write as _;
+
+    fn shape(of: &Type) -> String {
+        match of {
+            Bool => "bool".to_owned(),
+            Int => "int".to_owned(),
+            Float => "double".to_owned(),
+            Text => "string".to_owned(),
+            Any => "any".to_owned(),
+            List(of) => format!("list({})", shape(of)),
+            MapOf(of) => format!("map(string, {})", shape(of)),
+            RecordOf(record) => record.name.to_owned(),
+        }
+    }
+    fn visit(of: &Type, seen: &mut Vec<&'static Record>) {
+        match of {
+            List(of) | MapOf(of) => visit(of, seen),
+            RecordOf(record) if !seen.iter().any(|r| r.name == record.name) => {
+                seen.push(record);
+                for field in record.fields {
+                    visit(&field.of, seen);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut out = String::from("| fact | shape | what | source |\n|---|---|---|---|\n");
+    let mut records = Vec::new();
+    for fact in &FACTS {
+        let Field { name, of, meaning } = &fact.field;
+        let _ = writeln!(out, "| `{name}` | `{}` | {meaning} | {} |", shape(of), fact.source);
+        visit(of, &mut records);
+    }
+    out.push_str("\n| record | fields |\n|---|---|\n");
+    for record in records {
+        let fields = record.fields.iter().map(|f| {
+            let meaning = if f.meaning.is_empty() { String::new() } else { format!(" ({})", f.meaning) };
+            format!("`{}`: `{}`{meaning}", f.name, shape(&f.of))
+        });
+        let _ = writeln!(out, "| `{}` | {} |", record.name, fields.collect::<Vec<_>>().join("; "));
+    }
+    out
+}
