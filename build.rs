@@ -5,7 +5,7 @@ use std::{env, fs, io};
 
 use flate2::{Compression, GzBuilder};
 
-/// Folders below `fixtures/` that the demo needs.
+/// Folders below `fixtures/` that the demo needs. Incidents that it does not offer stay out.
 const FOLDERS: [&str; 2] = ["clusters/kms", "incidents"];
 
 fn main() -> io::Result<()> {
@@ -34,6 +34,9 @@ fn main() -> io::Result<()> {
 }
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if is_hidden(dir) {
+        return Ok(());
+    }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -43,6 +46,12 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a directory is an incident that `casefile demo` does not offer.
+fn is_hidden(dir: &Path) -> bool {
+    let expect = fs::read_to_string(dir.join("expect.toml")).unwrap_or_default();
+    expect.lines().any(|line| line.trim() == "demo = false")
 }
 
 /// Path below the fixtures, with `/` on every system.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::analyzers::owner_path;
 use super::draft::Reaching;
-use super::facts::{Facts, Pod};
+use super::facts::{Event, Facts, Pod};
 use super::finding::{Category, Finding, Severity, Subject};
 use super::{rules, text};
 use crate::profile::LabelSelector;
@@ -16,7 +16,7 @@ use crate::profile::LabelSelector;
 const EXPLAINS_MAX: usize = 200;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-const DEPTHS: [(&str, u8); 71] = [
+const DEPTHS: [(&str, u8); 72] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -26,7 +26,7 @@ const DEPTHS: [(&str, u8); 71] = [
     ("node-cordoned", 0),
     ("webhook-backend-missing", 0),
     ("webhook-backend-down", 1),
-    ("api-service-unavailable", 4),
+    ("api-service-unavailable", 3),
     ("cluster-dns-down", 1),
     ("certificate-expired", 0),
     ("certificate-not-yet-valid", 0),
@@ -75,6 +75,7 @@ const DEPTHS: [(&str, u8); 71] = [
     ("pod-create-failed", 3),
     ("pod-unschedulable", 3),
     ("pod-stuck-terminating", 3),
+    ("object-stuck-deleting", 3),
     ("readiness-probe-failing", 4),
     ("job-failed", 4),
     ("workload-unavailable", 5),
@@ -82,8 +83,8 @@ const DEPTHS: [(&str, u8); 71] = [
     ("cronjob-failing", 5),
     ("host-disk-full", 0),
     ("host-mount-hangs", 0),
-    ("kms-peers-unreachable", 2),
-    ("kms-endpoint-silent", 3),
+    ("kms-peers-unreachable", 3),
+    ("kms-endpoint-silent", 4),
     ("kms-endpoint-unreachable", 6),
     ("service-without-endpoints", 6),
     ("hpa-cannot-scale", 6),
@@ -91,9 +92,35 @@ const DEPTHS: [(&str, u8); 71] = [
 ];
 const SIGNATURE: u8 = 2;
 const SYMPTOM: u8 = 4;
+/// Deepest rule that says what is wrong with a pod, and not only that it is not ready.
+const PODS: u8 = 3;
+
+/// Distance of a finding from the cause: that of its rule, but for a certificate that is not issued. Nothing below it
+/// is known, and what lacks its Secret follows from it.
+fn depth_of(finding: &Finding, links: &Links) -> u8 {
+    if finding.rule == "resource-not-ready" && finding.category == Category::Tls {
+        1
+    } else {
+        depth(&finding.rule, links)
+    }
+}
+
+/// Findings that a service is gone; they follow from what is wrong with the pods behind it.
+fn is_service_down(rule: &str) -> bool {
+    matches!(rule, "webhook-backend-down" | "cluster-dns-down" | "api-service-unavailable")
+}
+
+/// Whether one finding is about the pods behind the service that another one calls down.
+fn is_behind(cause: &Finding, (down, pods): &Reaching, links: &Links) -> bool {
+    is_service_down(&down.rule)
+        && (depth(&cause.rule, links) <= PODS || cause.rule == "readiness-probe-failing")
+        // A webhook that is down refuses its own pods, too.
+        && cause.rule != "pod-create-webhook"
+        && cause.subjects.iter().any(|s| s.kind() == "pod" && pods.contains(s))
+}
 
 /// Rules that stand at [`SYMPTOM`].
-const SYMPTOMS: [&str; 22] = [
+const SYMPTOMS: [&str; 21] = [
     "bundle-incomplete",
     "container-restarts",
     "cronjob-suspended",
@@ -108,7 +135,6 @@ const SYMPTOMS: [&str; 22] = [
     "kms-no-keys",
     "lost-visibility",
     "namespace-stuck-terminating",
-    "object-stuck-deleting",
     "pod-failed",
     "pod-not-ready",
     "pod-scheduling-gated",
@@ -227,7 +253,9 @@ fn edges(found: &[Reaching], reach: &[BTreeSet<Subject>], links: &Links) -> BTre
         }
         for effect in reach[i].iter().filter_map(|s| by_subject.get(s)).flatten().copied() {
             let (other, _) = &found[effect];
-            if effect != i && depth(&cause.rule, links) < depth(&other.rule, links) && plausible(cause, other, links) {
+            let before = depth_of(cause, links) < depth_of(other, links) && !is_behind(other, &found[i], links);
+            let follows = before || is_behind(cause, &found[effect], links);
+            if effect != i && follows && plausible(cause, other, links) {
                 direct.entry(i).or_default().insert(effect);
             }
         }
@@ -286,6 +314,7 @@ fn plausible(cause: &Finding, effect: &Finding, links: &Links) -> bool {
                 || depth(&effect.rule, links) > 3
         }
         // DNS breaks whatever cannot resolve or reach something.
+        "clock-skew" if cause.subjects.iter().all(|s| s.kind() == "node") => depth(&effect.rule, links) >= SYMPTOM,
         "cluster-dns-down" | "clock-skew" => {
             matches!(effect.category, Category::Connectivity | Category::Tls | Category::ExternalDependency)
         }
@@ -317,6 +346,8 @@ struct Topology<'a> {
     on_node: BTreeMap<&'a str, Vec<&'a Pod>>,
     by_claim: BTreeMap<(&'a str, &'a str), Vec<&'a Pod>>,
     by_owner: BTreeMap<Subject, Vec<&'a Pod>>,
+    /// Pods that complain about a service without a ready endpoint, by each pod behind that service.
+    dependents: BTreeMap<Subject, Vec<&'a Pod>>,
 }
 
 impl<'a> Topology<'a> {
@@ -335,7 +366,7 @@ impl<'a> Topology<'a> {
                 by_owner.entry(Subject::new(kind, &pod.key.0, name)).or_default().push(pod);
             }
         }
-        Self { facts, on_node, by_claim, by_owner }
+        Self { facts, on_node, by_claim, by_owner, dependents: dependents(facts) }
     }
 
     /// Everything that a finding may have made worse.
@@ -344,6 +375,7 @@ impl<'a> Topology<'a> {
         let starts: Vec<Subject> = reached.iter().cloned().collect();
         match finding.rule.as_str() {
             // These reach everything; `plausible` says what they can break.
+            "clock-skew" if finding.subjects.iter().all(|s| s.kind() == "node") => {}
             "cluster-dns-down" | "clock-skew" => {
                 reached.extend(self.facts.pods.values().map(Pod::subject));
             }
@@ -364,6 +396,11 @@ impl<'a> Topology<'a> {
                         })
                 });
                 reached.extend(unscheduled.map(Pod::subject));
+                // A lost node does not let go of its volumes.
+                if rule == "node-not-ready" {
+                    let held = |e: &&Event| e.reason == "FailedAttachVolume" && e.message.contains("Multi-Attach");
+                    reached.extend(self.facts.events.iter().filter(held).map(|e| e.subject.clone()));
+                }
             }
             _ => {}
         }
@@ -391,6 +428,9 @@ impl<'a> Topology<'a> {
         let pods: Vec<Subject> = reached.iter().filter(|s| s.kind() == "pod").cloned().collect();
         for subject in pods {
             if let Some(pod) = self.facts.pods.get(&(subject.namespace().to_owned(), subject.name().to_owned())) {
+                self.add_pod(pod, &mut reached);
+            }
+            for pod in self.dependents.get(&subject).into_iter().flatten() {
                 self.add_pod(pod, &mut reached);
             }
         }
@@ -427,6 +467,30 @@ impl<'a> Topology<'a> {
         }
         reached.extend(next);
     }
+}
+
+/// Who says in its log that it misses a service which has no ready endpoint: its pods, by each pod behind the service.
+fn dependents(facts: &Facts) -> BTreeMap<Subject, Vec<&Pod>> {
+    let mut found: BTreeMap<Subject, Vec<&Pod>> = BTreeMap::new();
+    let complaining: Vec<&Pod> = facts.pods.values().filter(|p| !p.is_ready() && !p.is_over()).collect();
+    for (key, service) in &facts.services {
+        let down = !service.selector.is_empty() && facts.endpoints.get(key).is_some_and(|(ready, _)| *ready == 0);
+        if !down {
+            continue;
+        }
+        let selects = |p: &Pod| p.key.0 == key.0 && service.selector.iter().all(|(k, v)| p.labels.get(k) == Some(v));
+        let misses = |p: &Pod| {
+            p.containers.iter().any(|c| {
+                let logs = [facts.running_log(p, &c.name), facts.last_log(p, c)];
+                logs.into_iter().flatten().any(|log| log.names_host(&key.1, &key.0))
+            })
+        };
+        let missing: Vec<&Pod> = complaining.iter().copied().filter(|p| !selects(p) && misses(p)).collect();
+        for pod in facts.pods.values().filter(|p| selects(p)) {
+            found.entry(pod.subject()).or_default().extend(&missing);
+        }
+    }
+    found
 }
 
 /// How much a finding deserves to be looked at first.
@@ -468,8 +532,7 @@ impl Score {
                     })
             })
         });
-        let mut value =
-            severity(finding) + weight.min(80.0) + f64::from(8_u8.saturating_sub(depth(&finding.rule, links)));
+        let mut value = severity(finding) + weight.min(80.0) + f64::from(8_u8.saturating_sub(depth_of(finding, links)));
         if about_main {
             value += 60.0;
         }
@@ -505,6 +568,71 @@ mod tests {
         for (rule, _) in DEPTHS {
             assert!(documented.contains(rule), "{rule} is not in docs/triage.md");
         }
+    }
+
+    fn finding(rule: &str, subject: &Subject, touches: &[Subject]) -> Reaching {
+        let draft = crate::triage::draft::Draft::new(
+            rule,
+            Category::Startup,
+            Severity::Critical,
+            crate::triage::finding::Level::Two,
+        );
+        let merged = crate::triage::draft::merge(vec![draft.about(subject.clone()).reaches(touches.to_vec())]);
+        merged.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_service_that_is_down_follows_from_its_pods() {
+        let (pod, other) = (Subject::new("Pod", "n", "hook-1"), Subject::new("Pod", "n", "db-0"));
+        let hook = Subject::new("ValidatingWebhookConfiguration", "", "hooks");
+        let down = finding("webhook-backend-down", &hook, std::slice::from_ref(&pod));
+        let image = finding("image-pull-not-found", &pod, &[]);
+        assert!(depth(&image.0.rule, &Links::new()) > depth(&down.0.rule, &Links::new()));
+        assert!(is_behind(&image.0, &down, &Links::new()));
+        assert!(!is_behind(&finding("image-pull-not-found", &other, &[]).0, &down, &Links::new()), "of another pod");
+        assert!(
+            !is_behind(&finding("pod-not-ready", &pod, &[]).0, &down, &Links::new()),
+            "says only the same in other words"
+        );
+        assert!(
+            !is_behind(&finding("pod-create-webhook", &pod, &[]).0, &down, &Links::new()),
+            "is refused by the webhook itself"
+        );
+
+        let found = vec![down, image];
+        let reach: Vec<BTreeSet<Subject>> =
+            found.iter().map(|(f, t)| f.subjects.iter().chain(t).cloned().collect()).collect();
+        assert_eq!(
+            edges(&found, &reach, &Links::new()),
+            BTreeMap::from([(1, BTreeSet::from([0]))]),
+            "and never the other way"
+        );
+    }
+
+    #[test]
+    fn a_pod_follows_from_the_service_that_its_log_misses() {
+        let mut store = crate::bundle::overlay::MemStore::new();
+        let list = |items: &str| format!("{{\"items\":[{items}]}}").into_bytes();
+        let pod = |name: &str| {
+            format!(
+                r#"{{"metadata":{{"name":"{name}","namespace":"n","labels":{{"app":"{name}"}}}},"spec":{{"nodeName":"w","containers":[{{"name":"c"}}]}},"status":{{"phase":"Running","containerStatuses":[{{"name":"c","state":{{"running":{{}}}}}}]}}}}"#
+            )
+        };
+        let pods = ["db", "api", "web"].map(pod).join(",");
+        store.insert("cluster-resources/pods/n.json", list(&pods));
+        let service = r#"{"metadata":{"name":"db","namespace":"n"},"spec":{"selector":{"app":"db"}}}"#;
+        store.insert("cluster-resources/services/n.json", list(service));
+        let slice = r#"{"metadata":{"name":"db-1","namespace":"n","labels":{"kubernetes.io/service-name":"db"}},"endpoints":[{"conditions":{"ready":false}}]}"#;
+        store.insert("cluster-resources/endpointslices/n.json", list(slice));
+        store.insert("cluster-resources/pods/logs/n/api/c.log", &b"ERROR cannot connect to db:5432: refused\n"[..]);
+        store.insert("cluster-resources/pods/logs/n/web/c.log", &b"ERROR cannot connect to mydb:5432: refused\n"[..]);
+        let (manifest, _) = crate::triage::manifest_of(&store, None).unwrap();
+        let facts = crate::triage::facts::load(&store, &manifest, None).unwrap();
+        let found: Vec<(Subject, Vec<Subject>)> = dependents(&facts)
+            .into_iter()
+            .map(|(behind, pods)| (behind, pods.into_iter().map(Pod::subject).collect()))
+            .collect();
+        assert_eq!(found, [(Subject::new("Pod", "n", "db"), vec![Subject::new("Pod", "n", "api")])]);
     }
 
     #[test]

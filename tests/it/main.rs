@@ -8,6 +8,7 @@ mod demo;
 mod engine;
 mod foreign;
 mod host;
+mod incidents;
 mod kubernetes;
 mod layout;
 mod redact_archives;

@@ -65,6 +65,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             .seen_in([object.at.evidence_at("/status/conditions", &bad.show())])
             .confidence(0.7)
             .between(bad.since, None)
+            .reaches((!object.secret.is_empty()).then(|| Subject::new("secret", &object.key.0, &object.secret)))
             .remedy([
                 format!(
                     "Read the object and its events: kubectl {}describe {}{} {}",
@@ -93,6 +94,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                 .seen_in([deleting.at.evidence_at("/metadata", &format!("deletionTimestamp {}, finalizers [{finalizers}]", crate::model::time::rfc3339(deleting.since)))])
                 .confidence(0.8)
                 .between(Some(deleting.since), None)
+                .reaches(if namespace_kind { undiscovered(facts, &deleting.key.1) } else { vec![Subject::new("namespace", "", &deleting.key.0)] })
                 .remedy([if namespace_kind {
                     format!("See what is left in it, and why: kubectl get namespace {} -o jsonpath='{{.status.conditions}}'", deleting.key.1)
                 } else {
@@ -100,6 +102,20 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                 }]),
         );
     }
+}
+
+/// The API services without which the namespace controller does not know what is left in a namespace.
+fn undiscovered(facts: &Facts, namespace: &str) -> Vec<Subject> {
+    let failed = facts.others.get(&Subject::new("Namespace", "", namespace)).and_then(|n| {
+        n.conditions.iter().find(|c| c.kind == "NamespaceDeletionDiscoveryFailure" && c.status == "True")
+    });
+    let Some(failed) = failed else { return Vec::new() };
+    let services = facts.others.iter().filter(|(_, o)| o.kind == "APIService");
+    let named = services.filter(|(_, o)| {
+        // `v1beta1.metrics.k8s.io` is `metrics.k8s.io/v1beta1` in the message.
+        o.key.1.split_once('.').is_some_and(|(version, group)| failed.message.contains(&format!("{group}/{version}")))
+    });
+    named.map(|(subject, _)| subject.clone()).collect()
 }
 
 fn namespaced(namespace: &str) -> String {

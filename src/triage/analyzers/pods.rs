@@ -5,14 +5,19 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use super::containers::owner_path;
+use super::exits;
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Facts, Pod, Role, State};
+use crate::triage::facts::{Facts, LogFacts, Pod, Role, State};
 use crate::triage::finding::{Category, Level, Severity, Subject};
 use crate::triage::scheduling::{self, Refusal};
 use crate::triage::text;
 
 /// How long a pod may take to become ready before it is worth a word.
 const READY_WITHIN: TimeDelta = TimeDelta::minutes(5);
+/// How long a new pod may look for a node.
+const SCHEDULED_WITHIN: TimeDelta = TimeDelta::minutes(1);
+/// How long a node may take that an autoscaler has asked for.
+const NODE_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// How long behind its grace period a deletion may take.
 const DELETE_WITHIN: TimeDelta = TimeDelta::minutes(5);
 
@@ -136,10 +141,15 @@ fn unscheduled(facts: &Facts, pod: &Pod) -> Option<Draft> {
         .is_some_and(|r| r.has("unbound immediate") || r.has("volume") || r.has("persistentvolumeclaim"))
         || message.contains("persistentvolumeclaim");
     let first = event.and_then(|e| e.first).or_else(|| condition.and_then(|c| c.since));
+    // A pod that was just made may find its node yet, and a node that was asked for needs some minutes.
+    let coming = facts
+        .newest(&pod.subject(), &["TriggeredScaleUp"])
+        .is_some_and(|e| e.last.is_some_and(|at| facts.now - at < NODE_WITHIN));
+    let fresh = pod.created.is_some_and(|at| facts.now - at < SCHEDULED_WITHIN);
     let mut draft = Draft::new(
         "pod-unschedulable",
         if volumes { Category::Storage } else { Category::Resources },
-        Severity::Critical,
+        if coming || fresh { Severity::Info } else { Severity::Critical },
         Level::Two,
     )
     .about(pod.subject())
@@ -266,12 +276,17 @@ fn not_ready(facts: &Facts, pod: &Pod, explained: &BTreeSet<Subject>) -> Option<
     if let Some(event) = probe {
         let why = event.message.split_once("failed: ").map_or(event.message.as_str(), |(_, why)| why);
         let severity = if age > READY_WITHIN || event.count >= 3 { Severity::Warning } else { Severity::Info };
+        // What the program itself complains about says more than the probe.
+        let said =
+            waiting.iter().find_map(|c| facts.running_log(pod, c)).and_then(LogFacts::cause).filter(|c| c.is_error);
+        let category = said.as_ref().and_then(|c| exits::read(&c.text)).map_or(Category::Startup, |r| r.category);
         return Some(
-            Draft::new("readiness-probe-failing", Category::Startup, severity, Level::Two)
+            Draft::new("readiness-probe-failing", category, severity, Level::Two)
                 .about(pod.subject())
                 .title(format!("{{who}} runs and is not ready: its readiness probe fails: {}", text::line(why, 140)))
                 .meaning("Services send it no requests until the probe succeeds.")
                 .seen_in([event.evidence()])
+                .seen_in(said.into_iter().flat_map(|c| c.evidence).take(1))
                 .seen_in(condition.map(|c| pod.at.evidence_at("/status/conditions", &c.show())))
                 .because("the newest Unhealthy event is about the readiness probe")
                 .same_when(format!("{} {why}", owner_path_or_name(pod)))

@@ -60,6 +60,13 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     ingresses(facts, out);
 }
 
+/// The pods that a service selects, ready or not.
+pub(super) fn behind(facts: &Facts, service: &Key) -> Vec<Subject> {
+    let Some(found) = facts.services.get(service).filter(|s| !s.selector.is_empty()) else { return Vec::new() };
+    let selected = |pod: &&Pod| found.selector.iter().all(|(k, v)| pod.labels.get(k) == Some(v));
+    facts.pods.values().filter(|p| p.key.0 == service.0).filter(selected).map(Pod::subject).collect()
+}
+
 fn show(labels: &BTreeMap<String, String>) -> String {
     labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
 }
@@ -125,6 +132,7 @@ fn ingresses(facts: &Facts, out: &mut Vec<Draft>) {
                         .meaning("The ingress controller answers with its own certificate, which clients refuse.")
                         .seen_in([ingress.at.evidence_at("/spec/tls", &format!("secretName {secret}"))])
                         .same_when(format!("{namespace} {name} {secret}"))
+                        .reaches([Subject::new("secret", namespace, secret)])
                         .remedy([format!("Create the secret, or look at what should issue it: kubectl -n {namespace} get certificates,secrets")]),
                 );
             }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use super::containers::owner_path;
 use crate::triage::draft::Draft;
 use crate::triage::facts::{Condition, Event, Facts, Key, Workload};
 use crate::triage::finding::{Category, Level, Severity, Subject};
@@ -147,7 +148,13 @@ fn short(facts: &Facts, subject: &Subject, workload: &Workload, out: &mut Vec<Dr
     if since.is_some_and(|at| facts.now - at < READY_WITHIN) && condition("Available").is_none() {
         return;
     }
-    let severity = if workload.ready == 0 { Severity::Critical } else { Severity::Warning };
+    let severity = if workload.ready == 0 {
+        Severity::Critical
+    } else if workload.desired - workload.ready <= starting(facts, subject) {
+        Severity::Info
+    } else {
+        Severity::Warning
+    };
     let evidence = workload.conditions.iter().find(|c| c.status == "False").map_or_else(
         || format!("desired {}, ready {}", workload.desired, workload.ready),
         |c| format!("desired {}, ready {}; {}", workload.desired, workload.ready, c.show()),
@@ -171,6 +178,17 @@ fn short(facts: &Facts, subject: &Subject, workload: &Workload, out: &mut Vec<Dr
                 workload.key.1
             )]),
     );
+}
+
+/// How many pods of a workload were made a moment ago and may become ready yet.
+fn starting(facts: &Facts, subject: &Subject) -> i64 {
+    let young = facts.pods.values().filter(|p| {
+        p.key.0 == subject.namespace()
+            && !p.is_ready()
+            && p.created.is_some_and(|at| facts.now - at < READY_WITHIN)
+            && owner_path(p) == format!("{}/{}", subject.kind(), subject.name())
+    });
+    i64::try_from(young.count()).unwrap_or(i64::MAX)
 }
 
 /// Who refused to let a controller create a pod.

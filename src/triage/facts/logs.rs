@@ -202,6 +202,24 @@ impl LogFacts {
         self.fatal.is_some()
     }
 
+    /// Whether its last error, or its last lines, name this host: `db:5432`, `db.ns.svc`, `"db"`.
+    pub(crate) fn names_host(&self, host: &str, namespace: &str) -> bool {
+        let lines: Vec<&str> = match &self.fatal {
+            Some(fatal) => fatal.block.iter().map(String::as_str).collect(),
+            None => self.tail.iter().map(|(_, text)| text.as_str()).collect(),
+        };
+        lines.iter().any(|line| {
+            line.match_indices(host).any(|(at, _)| {
+                let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+                let rest = &line[at + host.len()..];
+                let ends = rest.starts_with('"')
+                    || rest.strip_prefix(':').is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()))
+                    || rest.strip_prefix('.').is_some_and(|domain| domain.starts_with(namespace));
+                ends && !line[..at].ends_with(word)
+            })
+        })
+    }
+
     /// Why the container ended; none for an empty log.
     pub(crate) fn cause(&self) -> Option<Cause> {
         if let Some(fatal) = &self.fatal {

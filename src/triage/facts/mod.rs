@@ -63,6 +63,7 @@ pub(crate) struct Facts {
     pub(crate) now: Timestamp,
     pub(crate) pods: BTreeMap<Key, Pod>,
     pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) namespaces: BTreeSet<String>,
     pub(crate) events: Vec<Event>,
     /// Indices into `events`, by what they are about.
     pub(crate) events_of: BTreeMap<Subject, Vec<usize>>,
@@ -119,6 +120,11 @@ impl Facts {
         self.lists.contains(&(group.to_owned(), plural.to_owned(), namespace.to_owned()))
     }
 
+    /// Whether all namespaces were listed and this one is not among them.
+    pub(crate) fn lacks_namespace(&self, namespace: &str) -> bool {
+        self.listed("", "namespaces", "") && !self.namespaces.contains(namespace)
+    }
+
     /// The events about a subject, oldest first.
     pub(crate) fn events_about(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = &Event> {
         self.events_of.get(subject).into_iter().flatten().filter_map(|i| self.events.get(*i))
@@ -127,6 +133,12 @@ impl Facts {
     /// The newest event about a subject with one of these reasons.
     pub(crate) fn newest(&self, subject: &Subject, reasons: &[&str]) -> Option<&Event> {
         self.events_about(subject).rev().find(|e| reasons.contains(&e.reason.as_str()))
+    }
+
+    /// The log of the instance that runs now.
+    pub(crate) fn running_log(&self, pod: &Pod, container: &str) -> Option<&LogFacts> {
+        let (namespace, pod) = pod.key.clone();
+        self.logs.get(&LogKey { namespace, pod, container: container.to_owned(), previous: false })
     }
 
     /// The log that shows how the container's last instance ended.
@@ -400,6 +412,10 @@ pub(crate) struct Conditioned {
     pub(crate) target: (String, String),
     /// Selector of a budget.
     pub(crate) selector: BTreeMap<String, String>,
+    /// The service that answers for an `APIService`.
+    pub(crate) service: Key,
+    /// The Secret that it should fill, as a certificate of cert-manager does.
+    pub(crate) secret: String,
 }
 
 /// An object whose deletion does not end.

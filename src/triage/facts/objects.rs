@@ -118,6 +118,10 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
             facts.leases.insert(key, lease);
         }
         ("coordination.k8s.io", _) => {}
+        ("", "namespaces") => {
+            facts.namespaces.insert(key.1.clone());
+            other(facts, group, plural, key, at, object);
+        }
         ("", "configmaps") => {
             facts.config_maps.insert(key, (at, time(object, "/metadata/creationTimestamp")));
         }
@@ -434,6 +438,8 @@ fn other(facts: &mut Facts, group: &str, plural: &str, key: Key, at: At, object:
         conditions,
         target: (string(object, "/spec/scaleTargetRef/kind"), string(object, "/spec/scaleTargetRef/name")),
         selector: map(object, "/spec/selector/matchLabels"),
+        service: (string(object, "/spec/service/namespace"), string(object, "/spec/service/name")),
+        secret: string(object, "/spec/secretName"),
         kind,
         key,
     };
@@ -448,6 +454,8 @@ fn kind_of(plural: &str) -> String {
         "apiservices" => "APIService".to_owned(),
         "customresourcedefinitions" => "CustomResourceDefinition".to_owned(),
         "namespaces" => "Namespace".to_owned(),
+        "ingresses" => "Ingress".to_owned(),
+        "storageclasses" => "StorageClass".to_owned(),
         "networkpolicies" => "NetworkPolicy".to_owned(),
         other => other.strip_suffix('s').unwrap_or(other).to_owned(),
     }

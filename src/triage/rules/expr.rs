@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use cel::{Context, Env, ExecutionError, Program, Value};
 
 use super::check::{Scope, Seen, Ty, check};
-use crate::model::size;
 use crate::triage::text;
 
 /// Longest expression, in bytes. Nesting is bounded by it too.
@@ -174,7 +173,7 @@ fn show(value: &Value) -> String {
 /// When a function of that name is there already.
 pub(super) fn context<'p, 'v>() -> Result<Context<'p, 'v>, String> {
     let mut context = Context::with_env(Arc::clone(&ENV));
-    let mut added = context.add_function("human_bytes", |n: Value| size::human(whole(&n)));
+    let mut added = context.add_function("human_bytes", |n: Value| crate::model::size::human(whole(&n)));
     added = added.and(context.add_function("human_seconds", |n: Value| {
         let seconds = i64::try_from(whole(&n)).unwrap_or(i64::MAX);
         text::duration(chrono::TimeDelta::try_seconds(seconds).unwrap_or_default())
