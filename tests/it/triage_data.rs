@@ -114,10 +114,10 @@ fn network_policies_that_allow_nothing() {
             ("cluster-resources/network-policy/n.json", policies),
         ])
     };
-    let both = triage(false, json!([closed.clone()]));
+    let both = triage(false, json!([closed]));
     has(&both, "network-policy-denies-egress", Severity::Warning, "pod/n/p");
     has(&both, "network-policy-denies-ingress", Severity::Warning, "service/n/s");
-    assert!(!rules(&triage(true, json!([closed.clone()]))).contains(&"network-policy-denies-egress"));
+    assert!(!rules(&triage(true, json!([closed]))).contains(&"network-policy-denies-egress"));
     let open = triage(false, json!([closed, dns]));
     assert!(!rules(&open).contains(&"network-policy-denies-egress"), "{:?}", rules(&open));
 }
