@@ -48,7 +48,7 @@ pub(super) fn evaluate<'r>(
     }
     let mut drafts = Vec::new();
     for (prefix, rule) in rules {
-        match one(rule, prefix, values, &context) {
+        match one(rule, prefix, &context) {
             Ok(found) => drafts.extend(found.into_iter().filter(|d| !said(d, rule, before))),
             Err(why) => drafts.push(broken(rule, prefix, &why)),
         }
@@ -78,7 +78,7 @@ fn broken(rule: &Rule, prefix: &str, why: &str) -> Draft {
 }
 
 /// Evaluates one rule for each of its elements.
-fn one(rule: &Rule, prefix: &str, values: &Values, context: &Context<'_, '_>) -> Result<Vec<Draft>, String> {
+fn one(rule: &Rule, prefix: &str, context: &Context<'_, '_>) -> Result<Vec<Draft>, String> {
     let Some((name, list)) = &rule.for_each else {
         return match draft(rule, prefix, context) {
             Ok(draft) => Ok(draft.into_iter().collect()),
@@ -92,7 +92,6 @@ fn one(rule: &Rule, prefix: &str, values: &Values, context: &Context<'_, '_>) ->
         Err(Failure::Absent) => return Ok(Vec::new()),
         Err(Failure::Broken(why)) => return Err(why),
     };
-    let _ = values;
     let mut drafts = Vec::new();
     for item in items.iter() {
         let mut inner = context.new_inner_scope();
