@@ -100,7 +100,7 @@ fn a_sample_of_the_matrix_has_no_leak() {
 #[ignore = "tens of thousands of cells; run it with an optimised build"]
 fn the_whole_matrix_has_no_leak() {
     let (cells, failures) = matrix(1);
-    println!("{cells} cells, {} leaks", failures.len());
+    assert!(cells > 10_000, "only {cells} cells");
     assert!(failures.is_empty(), "{} of {cells}:\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -158,7 +158,6 @@ fn a_line_of_a_gigabyte_needs_little_memory() {
     let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap().to_owned();
     drop(stdin);
     assert!(child.wait().unwrap().success());
-    println!("{peak}");
     let kib: u64 = peak.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
     assert!(kib <= 64 << 10, "{peak}");
 }

@@ -50,7 +50,7 @@ impl Spool {
             return Err(error);
         }
         let entry = FileEntry { size: fresh.size, sha256: hex(&fresh.hash.finalize()), ..old.entry.clone() };
-        let stored = Stored { entry: entry.clone(), pieces: fresh.pieces, ..old.clone() };
+        let stored = Stored { entry: entry.clone(), pieces: fresh.pieces, ..old };
         self.close(stored)?;
         let mut files: Vec<&str> = old.pieces.iter().map(|p| p.file.as_str()).collect();
         files.sort_unstable();

@@ -37,6 +37,9 @@ struct Needle {
     id: Id,
 }
 
+/// Takes a block and the place up to which matches may begin.
+type Work<'a> = dyn FnMut(&[u8], usize) -> io::Result<Option<usize>> + 'a;
+
 fn hash(head: u64) -> usize {
     (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER)) as usize
 }
@@ -118,11 +121,7 @@ impl Sweep {
 
     /// Reads blocks that overlap, and shows each with the place up to which matches may begin. `work` says how many
     /// bytes are done with, or that no more are wanted.
-    fn blocks(
-        &self,
-        content: &mut dyn Read,
-        work: &mut dyn FnMut(&[u8], usize) -> io::Result<Option<usize>>,
-    ) -> io::Result<()> {
+    fn blocks(&self, content: &mut dyn Read, work: &mut Work<'_>) -> io::Result<()> {
         let mut block = Vec::with_capacity(BLOCK + HOLD);
         loop {
             let wanted = (BLOCK + HOLD - block.len()) as u64;
@@ -233,7 +232,7 @@ mod tests {
         }
         let utf16: Vec<u8> = VALUE.bytes().flat_map(|b| [b, 0]).collect();
         let out = swept(&redactor, &utf16);
-        assert!(out.starts_with(b"R\0E\0D\0A\0C\0T\0E\0D\0-\0") && out.len() % 2 == 0);
+        assert!(out.starts_with(b"R\0E\0D\0A\0C\0T\0E\0D\0-\0") && out.len().is_multiple_of(2));
     }
 
     #[test]
