@@ -1,5 +1,4 @@
 //! Triage over recorded clusters, over every incident, and over bundles that want to do harm.
-#![expect(clippy::print_stdout, reason = "tables and figures for whoever runs the tests")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

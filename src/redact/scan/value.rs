@@ -203,6 +203,12 @@ fn is_path(value: &[u8]) -> bool {
     rooted && value.iter().all(plain) && value[1..].contains(&b'/') && loud * 3 < value.len()
 }
 
+/// `/`, `/root`, `/app/kms`: what a shell keeps in `PWD`.
+fn is_directory(value: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b'/');
+    value.starts_with(b"/") && value.iter().all(plain)
+}
+
 fn is_uuid(value: &[u8]) -> bool {
     value.len() == 36
         && value
@@ -277,6 +283,7 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
                 && looks_random(value, min))
             .then_some(rule)
         }
+        Class::Directory => (!is_directory(value)).then_some(engine::PASSWORD),
         Class::Secret(engine::PASSWORD) => Some(engine::PASSWORD),
         Class::Secret(rule) => {
             let public = (digits && value.len() <= 19)

@@ -19,6 +19,8 @@ pub(in crate::redact) enum Class {
     Weak(u16),
     /// Secret if the value is 32 bytes of hex: a wallet key.
     Hex(u16),
+    /// `PWD`: the working directory of a shell, or a password.
+    Directory,
 }
 
 /// Longest name that is looked at.
@@ -138,6 +140,9 @@ fn decide(key: &[u8]) -> Class {
         });
         // "pass" alone is also a verb and a test result.
         let weak = asks || (!PASSWORD.contains(&last)) && !any(&["password", "passwd", "passphrase", "pwd"]);
+        if words == ["pwd"] && key.len() == 3 {
+            return Class::Directory;
+        }
         return if weak || (words == ["pass"] && key.len() == 4) {
             Class::Weak(engine::PASSWORD)
         } else {
