@@ -461,3 +461,26 @@ fn root_a_full_disk_ends_in_a_valid_bundle_that_says_so() {
     assert!(bundle.manifest.ledger.iter().any(|e| e.item.family() == "logs" && e.bytes > 0));
     Casefile::new(&["verify"]).arg(&archives[0]).run().code(0);
 }
+
+#[test]
+fn what_is_secret_in_one_file_stands_in_no_other() {
+    use casefile::bundle::overlay::MemStore;
+    let secret = "zQ7xPl4vNm2Kd9wTr";
+    let mut store = MemStore::below(crate::support::cluster::fixture("clusters/recorded").as_ref(), "").unwrap();
+    let logs = "cluster-resources/pods/logs/kms-decentralized";
+    let named = format!("{logs}/kms-party-3-core-0/kms-core.log");
+    let bare = format!("{logs}/kms-connector-78d8f97d9c-2wwnv/connector.log");
+    store.insert(named.as_str(), format!("level=info db_password={secret}\n").into_bytes());
+    store.insert(bare.as_str(), format!("trying {secret} once more\n").into_bytes());
+    let cluster = Cluster::start(std::sync::Arc::new(store), |b| b);
+    let bundle = collect(&cluster, &[]).run().bundle();
+    for path in [&named, &bare] {
+        let text = bundle.text(path);
+        assert!(!text.contains(secret) && text.contains("REDACTED-password-"), "{path}: {text}");
+    }
+    // Equal secrets have equal ids, and the manifest is that of the rewritten file.
+    let id = |path: &str| bundle.text(path).split("REDACTED-password-").nth(1).unwrap()[..12].to_owned();
+    assert_eq!(id(&named), id(&bare));
+    let entry = bundle.manifest.files.iter().find(|f| f.path == bare).unwrap();
+    assert_eq!(entry.size, bundle.text(&bare).len() as u64);
+}

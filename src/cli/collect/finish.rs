@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use serde_json::json;
 
-use super::super::audit;
+use super::super::audit::FinalAudit;
+use super::super::inspect;
 use super::super::log::Log;
 use super::super::output::Output;
 use super::super::session::Session;
@@ -16,7 +17,7 @@ use crate::collect::RunResult;
 use crate::model::size;
 use crate::model::time::{Timestamp, rfc3339};
 use crate::model::{FileEntry, Manifest, SCHEMA_VERSION, Tool};
-use crate::redact::{Format, Redacted, RedactionReport, Redactor};
+use crate::redact::{Format, Redacted, RedactionReport, Redactor, Sweep};
 use crate::report::{self, View};
 use crate::triage::{self, Triage};
 
@@ -92,14 +93,10 @@ impl Finish<'_> {
     /// Triages, reports and packs.
     pub(super) fn pack(self, result: RunResult, log: &Log) -> anyhow::Result<Made> {
         let redactor = self.redactor;
-        // Before sizes and checksums are taken: what is secret in one file must not stand in another one.
         let sweep = redactor.sweep();
-        if let Some(sweep) = &sweep {
-            super::super::sweep::run(&self.spool, sweep)?;
-        }
         let files = self.spool.fit(self.max_size)?;
         let mut manifest = redactor.record(&self.manifest(result, files))?.into_inner();
-        let triage = triage::run(&SpoolStore::new(&self.spool), &manifest)?;
+        let (triage, mut leaks) = self.examine(&mut manifest, sweep.as_ref())?;
         let counts = redactor.report();
         let view = View::new(&triage, &manifest, Some(&counts));
         let markdown = report::markdown(&view);
@@ -123,11 +120,11 @@ impl Finish<'_> {
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         first.push(document(format::MANIFEST, Format::Json, &pretty(&manifest)?)?);
 
+        let audit = FinalAudit::new();
+        for (name, content) in &first {
+            leaks.extend(inspect::audit_document(&audit, name, content.get())?);
+        }
         let packed = self.write(first)?;
-        let leaks = match &packed.path {
-            Some(path) => audit::scan(path)?,
-            None => Vec::new(),
-        };
         let file = match packed.path {
             Some(path) if !leaks.is_empty() => Some(quarantine(&path)?),
             other => other,
@@ -147,6 +144,25 @@ impl Finish<'_> {
 }
 
 impl Finish<'_> {
+    /// Triages, and looks for secrets meanwhile: both read every artifact, and neither waits for the other. What is
+    /// secret in one file must not stand in another one, so such files are rewritten and triaged again.
+    fn examine(&self, manifest: &mut Manifest, sweep: Option<&Sweep>) -> anyhow::Result<(Triage, Vec<String>)> {
+        let read = |manifest: &Manifest| triage::run(&SpoolStore::new(&self.spool), manifest);
+        let (triage, inspection) = std::thread::scope(|scope| {
+            let triage = scope.spawn(|| read(manifest));
+            let inspection = inspect::run(&self.spool, sweep);
+            (triage.join(), inspection)
+        });
+        let triage = triage.map_err(|_| anyhow::anyhow!("triage panicked; the data are still in the spool"))??;
+        let inspection = inspection?;
+        let Some(sweep) = sweep.filter(|_| !inspection.touched.is_empty()) else {
+            return Ok((triage, inspection.leaks));
+        };
+        inspect::clean(&self.spool, sweep, &inspection.touched)?;
+        manifest.files = self.spool.files();
+        Ok((read(manifest)?, inspect::run(&self.spool, None)?.leaks))
+    }
+
     /// Writes the archive to its file, or to stdout.
     fn write(&self, first: Vec<(&'static str, Redacted<Vec<u8>>)>) -> anyhow::Result<Packed> {
         let mut stdout = std::io::stdout().lock();

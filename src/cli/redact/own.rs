@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::json;
 
-use super::super::sweep;
+use super::super::inspect;
 use super::CHUNK;
 use crate::bundle::{self, PackOptions, Spool, Store, Target, format};
 use crate::model::{Kept, Manifest, Truncation};
@@ -48,7 +48,8 @@ fn rewrite(
     }
     let known = redactor.sweep();
     if let Some(known) = &known {
-        sweep::run(spool, known)?;
+        let found = inspect::run(spool, Some(known))?;
+        inspect::clean(spool, known, &found.touched)?;
     }
     let mut first = Vec::new();
     for name in REPORTS {
