@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Read them with this profile instead of the one in their manifest
     #[arg(long, value_name = "ID|DIR")]
     profile: Option<String>,
-    /// Directory with newer rules.toml and signatures.toml, or with a folder <profile>/ that holds them; a rule or signature
+    /// Directory with newer rules.toml and signatures.toml, or with a folder `<profile>/` that holds them; a rule or signature
     /// whose id is known replaces the built-in one
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,

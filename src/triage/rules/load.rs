@@ -122,7 +122,7 @@ pub(super) struct Rule {
     pub(super) cases: Vec<Case>,
     /// Facts that it uses.
     pub(super) uses: BTreeSet<&'static str>,
-    /// Places of the ids of other rules, for [`super::validate`].
+    /// Places of the ids of other rules, for [`super::validate()`].
     pub(super) links: Vec<(String, String)>,
 }
 
