@@ -484,3 +484,23 @@ fn what_is_secret_in_one_file_stands_in_no_other() {
     let entry = bundle.manifest.files.iter().find(|f| f.path == bare).unwrap();
     assert_eq!(entry.size, bundle.text(&bare).len() as u64);
 }
+
+#[test]
+fn no_planted_secret_leaves_any_demo() {
+    let list = Casefile::new(&["demo", "--list"]).run().code(0).stdout();
+    let names: Vec<&str> = list.lines().filter_map(|l| l.split_whitespace().next()).collect();
+    assert!(names.len() >= 6, "{list}");
+    for name in names {
+        let ran = Casefile::new(&["demo", name, "--no-progress"]).run();
+        let mut everything = ran.bundle().everything();
+        everything.extend_from_slice(ran.stdout().as_bytes());
+        everything.extend_from_slice(ran.stderr().as_bytes());
+        for secret in planted() {
+            assert!(memchr::memmem::find(&everything, secret.as_bytes()).is_none(), "{secret} leaves demo {name}");
+            assert!(
+                memchr::memmem::find(&everything, base64(&secret).as_bytes()).is_none(),
+                "{name}: {secret} in base64"
+            );
+        }
+    }
+}
