@@ -725,8 +725,14 @@ fn format() -> impl Strategy<Value = Format> {
     proptest::sample::select(vec![Format::Text, Format::Json, Format::Yaml, Format::Toml, Format::Env])
 }
 
+/// 400 cases for each property, or as many as `CASEFILE_CASES` asks for.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("CASEFILE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_split_of_anything_gives_the_same(parts in proptest::collection::vec(fragment(), 0..24), format in format(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6)) {
@@ -945,6 +951,30 @@ fn what_parsed_before_parses_after_with_the_same_keys() {
     let parse = |t: &str| t.parse::<toml::Table>().unwrap_or_else(|e| panic!("{e}: {t}"));
     let shape = |t: &str| keys(&serde_json::to_value(parse(t)).unwrap());
     assert_eq!(shape(toml), shape(&gone(Format::Toml, toml, "12345678")));
+}
+
+#[test]
+fn lists_in_lists_under_a_sensitive_key_stay_json() {
+    for json in [
+        r#"{"password":[0,[]]}"#,
+        r#"{"password":[[],0]}"#,
+        r#"{"password":[[12345,["Hunter2xyz",7]],{"a":[1]},[null,true]],"n":[1]}"#,
+        r#"{"tokens":[[[["Hunter2xyz"]]],12345678901234567890],"z":1}"#,
+        r#"{"name":"DB_PASSWORD","value":[0,["Hunter2xyz",[]]]}"#,
+    ] {
+        for format in [Format::Json, Format::Text] {
+            let out = text(format, json);
+            let parsed: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+            assert_eq!(keys(&parsed), keys(&serde_json::from_str(json).unwrap()), "{out}");
+            assert!(!out.contains("Hunter2") && !out.contains("12345"), "{out}");
+            assert_eq!(text(format, &out), out);
+        }
+        let inside = serde_json::json!({ "log": json }).to_string();
+        let out: serde_json::Value = serde_json::from_str(&text(Format::Json, &inside)).unwrap();
+        let text = out["log"].as_str().unwrap();
+        serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        assert!(!text.contains("Hunter2"), "{text}");
+    }
 }
 
 // ---- rules and report ------------------------------------------------------------------------------------------

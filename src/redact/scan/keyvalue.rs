@@ -180,7 +180,8 @@ impl Scan<'_> {
             return self.judged(class, from, to, None);
         }
         if bytes.get(at) == Some(&b'[') {
-            return self.array(class, at + 1, line_end);
+            let bare = key.quotes.filter(|q| sign == b':' && q.quote == b'"');
+            return self.array(class, at + 1, line_end, bare);
         }
         if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
             return self.phrase(class, at, line_end);
@@ -219,19 +220,42 @@ impl Scan<'_> {
         }
     }
 
-    /// Quoted items of a list on one line (or of a TOML list on several).
-    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize) {
+    /// Items of a list on one line (or of a TOML list on several). `bare` are the quotes that an item without quotes
+    /// needs where the list is JSON, whose lists stand in each other.
+    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
         let bytes = self.bytes;
         let end = if self.env.format == Format::Toml { bytes.len().min(at + 8_192) } else { line_end };
         let mut at = at;
+        let mut depth = 0_usize;
         loop {
             while at < end && (bytes[at].is_ascii_whitespace() || bytes[at] == b',') {
                 at += 1;
             }
-            let Some((open, from)) = quote_at(bytes, at, end) else { break };
-            let Some(to) = close_of(bytes, from, end, open) else { break };
-            self.judged(class, from, to, None);
-            at = to + usize::from(open.level) + 1;
+            if let Some((open, from)) = quote_at(bytes, at, end) {
+                let Some(to) = close_of(bytes, from, end, open) else { break };
+                self.judged(class, from, to, None);
+                at = to + usize::from(open.level) + 1;
+                continue;
+            }
+            let (Some(quotes), Some(b)) = (bare, bytes.get(at).filter(|_| at < end)) else { break };
+            match b {
+                b'[' => depth += 1,
+                b']' if depth > 0 => depth -= 1,
+                b']' | b'{' | b'}' => return,
+                _ => {
+                    let ends = |b: &u8| {
+                        b.is_ascii_whitespace() || matches!(b, b',' | b'[' | b']' | b'{' | b'}' | b'"' | b'\\')
+                    };
+                    let to = bytes[at..end].iter().position(ends).map_or(end, |i| at + i);
+                    if to == at {
+                        return;
+                    }
+                    self.judged(class, at, to, Some(quotes));
+                    at = to;
+                    continue;
+                }
+            }
+            at += 1;
         }
         if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
             let to = bytes[at..end].iter().position(|b| matches!(b, b']' | b'\n' | b'"')).map_or(end, |i| at + i);

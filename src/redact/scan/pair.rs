@@ -106,7 +106,7 @@ impl Scan<'_> {
             {
                 self.judged(class, start, end, None);
             } else if bytes.get(start) == Some(&b'[') {
-                self.array(class, start + 1, to);
+                self.array(class, start + 1, to, key_quote.map(|(q, _)| q).filter(|q| q.quote == b'"'));
             } else if bytes.get(start) != Some(&b'{') {
                 let end = bare_end(bytes, start, to);
                 self.judged(class, start, end, key_quote.map(|(q, _)| q));
