@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use casefile::redact::{CorrelationKey, Format, Redacted, Redactor, expand};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 fn redactor() -> Redactor {
     Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap()
@@ -279,6 +280,46 @@ fn trap_our_own_replacement_stays_and_its_look_alike_goes() {
     stays(Format::Text, &out);
     gone(Format::Text, "password=REDACTED-password-hunter2", "hunter2");
     gone(Format::Text, "password=REDACTED-nokind-abcdefghijkl", "abcdefghijkl");
+}
+
+#[test]
+fn trap_a_secret_behind_what_looks_like_our_replacement() {
+    let own = "REDACTED-password-abcdefghijkl";
+    let jwt = "REDACTED-jwt-abcdefghijkl";
+    for (format, input) in [
+        (Format::Text, format!("password={own}Hunter2xyz")),
+        (Format::Text, format!("password={own}-Hunter2xyz")),
+        (Format::Text, format!("password={own}/{own}/Hunter2xyz")),
+        (Format::Text, format!("password: {own},Hunter2xyz")),
+        (Format::Text, format!("{{\"password\":\"{own} Hunter2xyz\"}}")),
+        (Format::Json, format!("{{\"password\":\"{own} Hunter2xyz\"}}")),
+        (Format::Json, format!("{{\"name\":\"DB_PASSWORD\",\"value\":\"{own}Hunter2xyz\"}}")),
+        (Format::Yaml, format!("password: {own} Hunter2xyz\n")),
+        (Format::Yaml, format!("password: |\n  {own}\n  Hunter2xyz\n")),
+        (Format::Yaml, format!("kind: Secret\nstringData:\n  a: {own}Hunter2xyz\n")),
+        (Format::Toml, format!("password = \"{own}Hunter2xyz\"\n")),
+        (Format::Env, format!("DB_PASSWORD={own} Hunter2xyz\n")),
+        (Format::Text, format!("Authorization: Bearer {jwt}Hunter2xyz")),
+        (Format::Text, format!("Cookie: a={own}Hunter2xyz; b=c")),
+        (Format::Text, format!("postgres://u:{own}Hunter2xyz@h/db")),
+        (Format::Text, format!("u:{own}Hunter2xyz@tcp(h:1)/db")),
+        (Format::Text, format!("config%3Dx%26password%3D{own}Hunter2xyz")),
+        (Format::Text, format!("--password {own}Hunter2xyz")),
+        (Format::Text, format!("x {own}_password=Hunter2xyz")),
+        (Format::Text, format!("{{{own}_password: Hunter2xyz}}")),
+    ] {
+        gone(format, &input, "Hunter2xyz");
+    }
+    for input in [
+        format!("password={own}"),
+        format!("password={own},{jwt}"),
+        format!("password: \"{own}\""),
+        format!("Authorization: Bearer {jwt}, {own}"),
+        format!("{own}={own}"),
+        format!("no {own} here: {jwt}"),
+    ] {
+        stays(Format::Text, &input);
+    }
 }
 
 #[test]
@@ -725,10 +766,12 @@ fn format() -> impl Strategy<Value = Format> {
     proptest::sample::select(vec![Format::Text, Format::Json, Format::Yaml, Format::Toml, Format::Env])
 }
 
-/// 400 cases for each property, or as many as `CASEFILE_CASES` asks for.
+/// The same 400 cases for each property in every run, or as many new ones as `CASEFILE_CASES` asks for.
 fn config() -> ProptestConfig {
-    let cases = std::env::var("CASEFILE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+    let asked = std::env::var("CASEFILE_CASES").ok().and_then(|n| n.parse().ok());
+    let rng_seed = if asked.is_some() { RngSeed::Random } else { RngSeed::Fixed(3) };
+    let cases = asked.unwrap_or(400);
+    ProptestConfig { cases, rng_seed, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -752,7 +795,6 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "about one in a thousand rows of glued fragments still differs"]
     fn a_second_pass_over_glued_fragments_changes_nothing(parts in proptest::collection::vec(fragment(), 0..16), format in format()) {
         let once = redact(format, parts.concat().as_bytes());
         let twice = redact(format, &once);
