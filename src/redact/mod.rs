@@ -17,6 +17,7 @@ mod redacted;
 mod report;
 mod rules;
 mod scan;
+mod settle;
 mod span;
 mod stream;
 mod token;

@@ -39,6 +39,8 @@ pub(super) struct Lines {
     spans: Vec<Span>,
     counts: BTreeMap<u16, u64>,
     ids: Vec<Id>,
+    /// Where replacements begin in what was emitted since the last [`Lines::forget_replaced`].
+    replaced: Vec<usize>,
     failed: bool,
 }
 
@@ -59,8 +61,30 @@ impl Lines {
             spans: Vec::new(),
             counts: BTreeMap::new(),
             ids: Vec::new(),
+            replaced: Vec::new(),
             failed: false,
         }
+    }
+
+    /// A look at what was redacted already. It goes by lines alone, as not all of the document comes by here.
+    pub(super) fn again(redactor: Redactor, file: &str, format: Format) -> Self {
+        let mut lines = Self::new(redactor, file, format);
+        lines.walker = None;
+        lines
+    }
+
+    /// Whether nothing is held back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.buffer.is_empty() && self.swallow.is_none()
+    }
+
+    /// Where replacements begin in what was emitted since the last call of [`Lines::forget_replaced`].
+    pub(super) fn replaced(&self) -> &[usize] {
+        &self.replaced
+    }
+
+    pub(super) fn forget_replaced(&mut self) {
+        self.replaced.clear();
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
@@ -295,6 +319,7 @@ impl Lines {
                     out.push(q.quote);
                 }
             };
+            self.replaced.push(out.len());
             quote(out);
             out.extend_from_slice(replacement(inner.set.kind(span.rule), id).as_bytes());
             quote(out);

@@ -84,7 +84,8 @@ fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
         .take(64)
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
         .count();
-    name > 0 && matches!(rest.get(name), Some(b'=' | b':'))
+    // The dashes of a PEM block are no name.
+    name > 0 && memchr::memmem::find(&rest[..name], b"--").is_none() && matches!(rest.get(name), Some(b'=' | b':'))
 }
 
 /// The end of a value that goes on to the end of the line, unless further `name=value` pairs follow on the line.
@@ -248,9 +249,12 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
         return None;
     }
     let value = value.trim_ascii();
-    if is_placeholder(value) || set.own_prefix(value).is_some() {
+    if is_placeholder(value) || set.is_redacted(value) {
         return None;
     }
+    // The letters and digits of a replacement in a value are not what it was.
+    let plain = set.without_own(value);
+    let value = plain.as_deref().unwrap_or(value);
     if value.starts_with(b"UkVEQUNURUQt") && token::base64_bytes(value).is_some_and(|v| set.is_own(v.trim_ascii())) {
         return None;
     }
@@ -297,8 +301,9 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
 }
 
 /// Prose behind a colon: a plain word that is followed by another one.
-pub(super) fn is_prose(bytes: &[u8], from: usize, to: usize, line_end: usize) -> bool {
-    let word = &bytes[from..to];
+pub(super) fn is_prose(set: &RuleSet, bytes: &[u8], from: usize, to: usize, line_end: usize) -> bool {
+    let plain = set.without_own(&bytes[from..to]);
+    let word = plain.as_deref().unwrap_or(&bytes[from..to]);
     let plain = word.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'\'' | b'.' | b','));
     let next = bytes[to..line_end].iter().find(|b| **b != b',' && **b != b';');
     let capitals = word.iter().skip(1).any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);

@@ -7,6 +7,7 @@ use super::vocabulary::{
     SECRET, TOKEN, WEAK,
 };
 use crate::redact::rules::engine;
+use crate::redact::token;
 
 /// What a name says about its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub(in crate::redact) fn classify(key: &[u8]) -> Class {
 }
 
 fn decide(key: &[u8]) -> Class {
+    let plain = token::without_own(key, |_| true);
+    let key = plain.as_deref().unwrap_or(key);
     let mut lower = [0_u8; MAX_KEY];
     let key = &key[key.len().saturating_sub(MAX_KEY)..];
     let mut bounds = [(0_usize, 0_usize); MAX_WORDS];
