@@ -40,6 +40,8 @@ pub(super) struct Lines {
     counts: BTreeMap<u16, u64>,
     ids: Vec<Id>,
     failed: bool,
+    /// Whether anything was replaced.
+    replaced: bool,
 }
 
 impl Lines {
@@ -60,7 +62,41 @@ impl Lines {
             counts: BTreeMap::new(),
             ids: Vec::new(),
             failed: false,
+            replaced: false,
         }
+    }
+
+    /// Redacts a whole document that is in memory and takes it over; says whether it changed. A document that fits into
+    /// the window is not copied; `walk` says whether the walker has to see it. The stream is as new before and after.
+    ///
+    /// # Errors
+    /// When the content cannot be redacted safely.
+    pub(super) fn document(
+        &mut self,
+        document: &mut Vec<u8>,
+        walk: bool,
+        out: &mut Redacted<Vec<u8>>,
+    ) -> Result<bool, RedactError> {
+        self.restart(walk || document.len() >= WINDOW);
+        if document.len() < WINDOW {
+            std::mem::swap(&mut *self.buffer, document);
+        } else {
+            self.push(document, out)?;
+        }
+        self.finish(out)?;
+        std::mem::swap(&mut *self.buffer, document);
+        Ok(self.replaced)
+    }
+
+    /// Begins a new document; what was allocated is kept.
+    fn restart(&mut self, walk: bool) {
+        self.settle();
+        self.buffer.clear();
+        self.found.clear();
+        self.spans.clear();
+        (self.seen, self.base, self.walked, self.swallow) = (0, 0, 0, None);
+        (self.failed, self.replaced) = (false, false);
+        self.walker = (walk && self.format == Format::Json).then(Walker::new);
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
@@ -159,6 +195,7 @@ impl Lines {
             }
         };
         self.drain(drop, 0);
+        self.replaced = true;
         end.is_some()
     }
 
@@ -299,6 +336,7 @@ impl Lines {
             out.extend_from_slice(replacement(inner.set.kind(span.rule), id).as_bytes());
             quote(out);
             self.redactor.confirm(span.rule, &self.buffer[span.start..span.end]);
+            self.replaced = true;
             *self.counts.entry(span.rule).or_default() += 1;
             self.ids.push(id);
             at = span.end;
