@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::CorrelationKey;
 
@@ -38,7 +39,7 @@ impl Ids {
 
     /// The id of a value as it stands in the content: quotes, escapes, percent signs and base64 are taken off first.
     pub(super) fn of(&self, value: &[u8]) -> Id {
-        self.of_canonical(&canonical(value))
+        self.of_canonical(&Zeroizing::new(canonical(value)))
     }
 
     /// The id of a value that is already canonical.
@@ -56,12 +57,17 @@ impl Ids {
 impl Id {
     /// The twelve characters.
     pub(super) fn text(self) -> String {
-        (0..ID_LEN).rev().map(|i| char::from(BASE32[(self.0 >> (5 * i)) as usize & 31])).collect()
+        base32(self.0, ID_LEN)
     }
 
     pub(super) fn number(self) -> u64 {
         self.0
     }
+}
+
+/// The low bits of a number, five in each character.
+pub(super) fn base32(number: u64, len: usize) -> String {
+    (0..len).rev().map(|i| char::from(BASE32[(number >> (5 * i)) as usize & 31])).collect()
 }
 
 /// The whole replacement text.

@@ -243,6 +243,6 @@ fn redaction(view: &View<'_>) -> Option<Value> {
     let stubs: Vec<Value> =
         report.stubs.iter().map(|(file, reason)| context! { file => file.clone(), reason => reason.clone() }).collect();
     Some(
-        context! { total => report.total(), distinct => report.distinct, rules => rules, stubs => stubs, disabled => report.disabled.clone() },
+        context! { total => report.total(), distinct => report.distinct, rules => rules, stubs => stubs, disabled => report.disabled.clone(), pseudonyms => report.pseudonyms.keys().cloned().collect::<Vec<_>>() },
     )
 }

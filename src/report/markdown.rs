@@ -2,6 +2,7 @@
 
 use super::view::{View, place, who};
 use crate::model::time::rfc3339;
+use crate::redact::RedactionReport;
 use crate::triage::text::{count, line};
 use crate::triage::{Finding, Severity};
 
@@ -74,10 +75,26 @@ pub fn markdown(view: &View<'_>) -> String {
         let rules = report.disabled.iter().map(|id| format!("`{}`", escape(id))).collect::<Vec<_>>().join(", ");
         out.push(format!("**Redaction was weakened:** switched off by the user: {rules}."));
     }
+    if let Some(report) = view.redaction.filter(|r| !r.pseudonyms.is_empty()) {
+        out.push(pseudonyms(report));
+    }
     out.push("All findings: `triage.json`; the same for a browser: `report.html`; what was planned and how it ended: `manifest.json`.".to_owned());
     let mut text = out.join("\n");
     text.push('\n');
     text
+}
+
+/// Which addresses and names are not the real ones.
+fn pseudonyms(report: &RedactionReport) -> String {
+    let kinds: Vec<String> = report
+        .pseudonyms
+        .iter()
+        .map(|(kind, files)| format!("`{}` ({})", escape(kind), files.values().sum::<u64>()))
+        .collect();
+    format!(
+        "**Pseudonyms in place of real values:** {}. Equal values have equal ones, and networks stay networks.",
+        kinds.join(", ")
+    )
 }
 
 fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {

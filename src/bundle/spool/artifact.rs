@@ -10,7 +10,7 @@ use super::trim::Settle;
 use super::{Spool, SpoolError, create_private};
 use crate::bundle::format::{MEMBER, SHARED_MEMBER};
 use crate::model::{BundlePath, FileEntry, Kept, Truncation};
-use crate::redact::Redacted;
+use crate::redact::{Outlet, Redacted};
 
 /// One artifact that is being written. Dropping it without [`SpoolWriter::finish`] keeps what was written, marked as
 /// truncated by an interruption.
@@ -274,6 +274,18 @@ impl SpoolWriter {
         // After a failed write the file may hold more than what was counted, and it is as good.
         let raw = written.min(MEMBER as u64);
         (raw > 0).then(|| Piece { file: tail_name(self.id), offset: 0, stored: raw, raw, gzip: false })
+    }
+}
+
+impl Outlet for SpoolWriter {
+    type Error = SpoolError;
+
+    fn write(&mut self, content: &Redacted<Vec<u8>>) -> Result<(), SpoolError> {
+        Self::write(self, content)
+    }
+
+    fn restart(&mut self) -> Result<(), SpoolError> {
+        Self::restart(self)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It is lenient: several documents, one a line, and broken ones are all walked as far as they make sense.
 
+use zeroize::Zeroizing;
+
 use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
 use super::super::scan::LOOKAHEAD;
@@ -37,7 +39,7 @@ struct Pending {
     start: u64,
     end: u64,
     bare: bool,
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,7 @@ struct Value<'a> {
 
 impl Value<'_> {
     fn kept(&self) -> Pending {
-        Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec() }
+        Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec().into() }
     }
 }
 
@@ -110,7 +112,7 @@ pub(in crate::redact) struct Walker {
     expect_key: bool,
     state: State,
     /// What was read of the string or literal that is open, as far as it matters.
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
     found: Vec<Found>,
     /// Keys of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
@@ -124,7 +126,7 @@ impl Walker {
             stack: Vec::new(),
             expect_key: false,
             state: State::Between,
-            text: Vec::new(),
+            text: Zeroizing::default(),
             found: Vec::new(),
             spare: Vec::new(),
             next_expiry: 0,
