@@ -111,7 +111,7 @@ impl Scan<'_> {
             end -= 1;
         }
         // `a::b::session: message` is the path of a Rust module in a log.
-        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") {
+        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") || names_digest(&bytes[line.0..start]) {
             return None;
         }
         let quotes = quote_at(bytes, end, line.1).map(|(q, _)| q).filter(|q| {
@@ -324,7 +324,12 @@ impl Scan<'_> {
     /// `<password>value</password>`
     fn element(&mut self, key: Key) {
         let from = key.end + 1;
-        let to = memchr::memchr(b'<', &self.bytes[from..key.line.1]).map_or(key.line.1, |i| from + i);
+        let rest = &self.bytes[from..key.line.1];
+        // `<your-token>` is a placeholder and no element.
+        if !rest.contains(&b'<') && rest.first().is_none_or(|b| !b.is_ascii_alphanumeric()) {
+            return;
+        }
+        let to = memchr::memchr(b'<', rest).map_or(key.line.1, |i| from + i);
         let class = self.classify(&self.bytes[key.start..key.end]);
         self.judged(class, from, to, None);
     }
@@ -403,6 +408,18 @@ impl Scan<'_> {
             from += 1;
         }
     }
+}
+
+/// Whether what stands in front of a name says that its value is no secret: `checksum/secret: 9f86...`, and the
+/// `arn:aws:secretsmanager:eu-west-1:1234:` of `secret:name`.
+fn names_digest(before: &[u8]) -> bool {
+    before.ends_with(b"checksum/")
+        || (before.ends_with(b":") && {
+            let near = &before[before.len().saturating_sub(64)..];
+            let word =
+                near.rsplit(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'=')).next().unwrap_or(near);
+            word.starts_with(b"arn:")
+        })
 }
 
 pub(super) fn skip_blank(bytes: &[u8], at: usize, end: usize) -> usize {
