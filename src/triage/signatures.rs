@@ -12,8 +12,8 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::finding::{Category, Level};
-use super::rules::place::{position, toml_error};
 use super::version;
+use crate::model::place::{position, toml_error};
 
 /// Profile and text of each `profiles/<id>/signatures.toml`. A test walks the folder, so that none can be forgotten here.
 pub(super) const SOURCES: [(&str, &str); 1] = [("kms", include_str!("../../profiles/kms/signatures.toml"))];

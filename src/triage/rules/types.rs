@@ -364,7 +364,7 @@ pub(super) fn complete(of: &Type, given: Value, place: &str) -> Result<Value, St
             for (name, given) in entries {
                 let Some(field) = record.field(&name) else {
                     let known = record.fields.iter().map(|f| f.name);
-                    return Err(format!("{place} has no field `{name}`{}", super::place::nearest(&name, known)));
+                    return Err(format!("{place} has no field `{name}`{}", crate::model::place::nearest(&name, known)));
                 };
                 whole.insert(name.clone(), complete(&field.of, given, &format!("{place}.{name}"))?);
             }
