@@ -131,7 +131,7 @@ impl Output {
         let redactor = CorrelationKey::random().and_then(Redactor::new);
         let text = redactor.map_or_else(
             |_| "it failed, and the reason could not be redacted".to_owned(),
-            |redactor| redactor.text(&format!("{error:#}")).into_inner(),
+            |redactor| redactor.text(&with_causes(error)).into_inner(),
         );
         if self.format == Format::Json {
             eprintln!("{}", serde_json::json!({"event": "error", "message": text, "exit_code": exit.code()}));
@@ -142,6 +142,20 @@ impl Output {
         }
         exit
     }
+}
+
+/// An error and its causes on one line; a cause that the error already tells is not told again.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// An error that the command line itself causes: exit code 2.
