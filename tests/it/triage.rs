@@ -428,7 +428,7 @@ fn charts_and_matrices_are_drawn_and_escaped() {
         pod.parts[0].state = evil.to_owned();
     }
     let html = report::html(&View::new(&triage, &manifest, None)).unwrap();
-    assert!(html.contains("class=\"matrix\"") && html.contains("&lt;script&gt;x&lt;/script&gt;"));
+    assert!(html.contains("class=\"matrix\"") && html.contains("&lt;script&gt;x"));
     assert_eq!(html.matches("<script>").count(), 1, "the one script is ours");
     assert!(html.contains("party 3 does not reach 7"), "who does not reach whom is told in words, too");
 }

@@ -128,12 +128,14 @@ fn scan_logs(store: &dyn Store, scanner: &LogScanner) -> Vec<(String, Scanned)> 
         .collect();
     let (next, workers) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from).min(WORKERS_MAX));
     let work = || {
-        let mut read = Vec::new();
+        let (mut read, mut buffer) = (Vec::new(), Vec::new());
         while let Some((at, (path, key))) =
             Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, logs.get(at)?)))
         {
             let log = store.open(path).and_then(|reader| {
-                scanner.scan(path, reader).map_err(|source| StoreError::Io { path: (*path).to_owned(), source })
+                scanner
+                    .scan(path, reader, &mut buffer)
+                    .map_err(|source| StoreError::Io { path: (*path).to_owned(), source })
             });
             read.push((at, (key.clone(), log)));
         }

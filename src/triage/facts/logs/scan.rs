@@ -45,48 +45,52 @@ impl LogScanner {
         Self { literals: Literals::new(&literals), signatures }
     }
 
-    /// Reads a log to its end.
+    /// Reads a log to its end. The buffer keeps its memory from one log to the next.
     ///
     /// # Errors
     /// What reading meets; what was read until then is lost with it.
-    pub(in crate::triage::facts) fn scan(&self, path: &str, mut reader: impl Read) -> Result<LogFacts, std::io::Error> {
+    pub(in crate::triage::facts) fn scan(
+        &self,
+        path: &str,
+        mut reader: impl Read,
+        buffer: &mut Vec<u8>,
+    ) -> Result<LogFacts, std::io::Error> {
         let mut log = LogFacts { path: Arc::from(path), ..LogFacts::default() };
-        let mut buffer = vec![0_u8; CHUNK];
+        buffer.resize(CHUNK, 0);
         let (mut filled, mut skipping, mut open_block) = (0, false, 0);
         loop {
-            let read = match reader.read(&mut buffer[filled..]) {
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            filled += read;
-            if read == 0 {
-                if filled > 0 && !skipping {
-                    self.lines(&mut log, &buffer[..filled], &mut open_block);
+            // Large pieces, so that the result does not depend on the sizes of reads, and few searches are begun.
+            filled += fill(&mut reader, &mut buffer[filled..])?;
+            let ended = filled < buffer.len();
+            match memrchr(b'\n', &buffer[..filled]) {
+                Some(end) => {
+                    let mut from = 0;
+                    if skipping {
+                        from = memchr(b'\n', &buffer[..filled]).map_or(filled, |n| n + 1);
+                        skipping = false;
+                    }
+                    if from <= end {
+                        self.lines(&mut log, &buffer[from..=end], &mut open_block);
+                    }
+                    buffer.copy_within(end + 1..filled, 0);
+                    filled -= end + 1;
                 }
-                return Ok(log);
-            }
-            let Some(end) = memrchr(b'\n', &buffer[..filled]) else {
                 // A line longer than the buffer: its beginning is looked at, the rest is passed over.
-                if filled == buffer.len() {
+                None if !ended => {
                     if !skipping {
                         self.lines(&mut log, &buffer[..LINE_MAX], &mut open_block);
                     }
                     skipping = true;
                     filled = 0;
                 }
-                continue;
-            };
-            let mut from = 0;
-            if skipping {
-                from = memchr(b'\n', &buffer[..filled]).map_or(filled, |n| n + 1);
-                skipping = false;
+                None => {}
             }
-            if from <= end {
-                self.lines(&mut log, &buffer[from..=end], &mut open_block);
+            if ended {
+                if filled > 0 && !skipping {
+                    self.lines(&mut log, &buffer[..filled], &mut open_block);
+                }
+                return Ok(log);
             }
-            buffer.copy_within(end + 1..filled, 0);
-            filled -= end + 1;
         }
     }
 
@@ -218,6 +222,20 @@ impl LogScanner {
         }
         at
     }
+}
+
+/// Reads until the buffer is full or there is no more; gives how much was read.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize, std::io::Error> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// What the literals of a line say.

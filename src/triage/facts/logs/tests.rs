@@ -5,7 +5,7 @@ use super::*;
 use crate::triage::signatures::FOLLOW_LINES;
 
 fn scan(text: &str) -> LogFacts {
-    LogScanner::new(Signatures::of_profile("kms")).scan("x.log", text.as_bytes()).unwrap()
+    LogScanner::new(Signatures::of_profile("kms")).scan("x.log", text.as_bytes(), &mut Vec::new()).unwrap()
 }
 
 fn cause(text: &str) -> (String, u64) {
@@ -66,7 +66,7 @@ fn hits(keys: &str, text: &str) -> Option<(u64, u64, bool)> {
         "schema = 1\n[[signature]]\nid = \"A\"\nregex = 'boom'\nanchors = ['boom']\nwhen = \"seen\"\nmeaning = \"m\"\nremedy = [\"r\"]\n{keys}\n"
     );
     let signatures = crate::triage::signatures::parse("s", &file).unwrap();
-    let log = LogScanner::new(Some(Arc::new(signatures))).scan("x.log", text.as_bytes()).unwrap();
+    let log = LogScanner::new(Some(Arc::new(signatures))).scan("x.log", text.as_bytes(), &mut Vec::new()).unwrap();
     log.hits.get(&0).map(|h| (h.count, h.line, h.enough))
 }
 
@@ -105,10 +105,34 @@ fn very_long_lines_cost_one_line() {
     assert_eq!(log.fatal.unwrap().line, 2);
 }
 
+/// Gives its bytes a few at a time.
+struct Slow<'a>(&'a [u8], usize);
+
+impl std::io::Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.1.min(self.0.len()).min(buffer.len());
+        buffer[..n].copy_from_slice(&self.0[..n]);
+        self.0 = &self.0[n..];
+        Ok(n)
+    }
+}
+
+#[test]
+fn the_sizes_of_reads_change_nothing() {
+    let text =
+        "2026-11-21T06:00:00Z INFO a\nError: failed\n\nCaused by:\n    0: x\nNo space left on device\nlast".repeat(40);
+    let whole = format!("{:?}", scan(&text));
+    for step in [1, 7, 4096] {
+        let scanner = LogScanner::new(Signatures::of_profile("kms"));
+        let log = scanner.scan("x.log", Slow(text.as_bytes(), step), &mut Vec::new()).unwrap();
+        assert_eq!(format!("{log:?}"), whole, "{step}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read(bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..2000)) {
-        let log = LogScanner::new(None).scan("x", bytes.as_slice()).unwrap();
+        let log = LogScanner::new(None).scan("x", bytes.as_slice(), &mut Vec::new()).unwrap();
         let lines = bytes.split(|b| *b == b'\n').count() as u64 - u64::from(bytes.is_empty() || bytes.ends_with(b"\n"));
         prop_assert_eq!(log.lines, lines);
         for (line, text) in &log.tail {
