@@ -74,7 +74,7 @@ pub(super) fn pseudonym(mask: &Mask, name: &str) -> Option<String> {
     let mut out = Vec::new();
     for (i, label) in front.iter().enumerate().rev().take(MAX_LABELS) {
         let own = label.strip_prefix(PREFIX).is_some_and(is_name);
-        if own || label.starts_with('_') {
+        if own || is_masked_address(label) || label.starts_with('_') {
             out.push((*label).to_owned());
             continue;
         }
@@ -86,6 +86,12 @@ pub(super) fn pseudonym(mask: &Mask, name: &str) -> Option<String> {
     out.extend(suffix.iter().map(|l| (*l).to_owned()));
     let text = out.join(".");
     (text != lower).then_some(text)
+}
+
+/// `ip-240-1-2-3`: an address that has its pseudonym already, as nodes and pods are named.
+fn is_masked_address(label: &str) -> bool {
+    let octets: Option<Vec<u8>> = label.trim_start_matches("ip-").split('-').map(|o| o.parse().ok()).collect();
+    octets.is_some_and(|o| o.len() == 4 && o[0] >= 240)
 }
 
 /// `eu-west-1`, `us-central1`, `cn-north-1a`.
