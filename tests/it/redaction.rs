@@ -1056,6 +1056,70 @@ fn the_report_counts_and_tells_nothing() {
     assert!(!text.contains("Hunter2xyz") && !text.contains("abcDEF"), "{text}");
 }
 
+/// Each detector in code is needed: without it, what it finds stays.
+#[test]
+fn deleting_any_detector_in_code_is_noticed() {
+    let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let phrase = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.abcdef";
+    let cases = [
+        ("key-password", "password=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("key-token", "token=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("key-secret", "client_secret=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("key-api-key", "api_key=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("key-private-key", format!("private_key=0x{hex}"), hex),
+        ("key-credential", "credentials=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("key-session", "PHPSESSID=Hunter2xyzw".to_owned(), "Hunter2xyzw"),
+        ("key-mnemonic", format!("imported {phrase} now"), phrase),
+        ("key-signature", "signature=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("pem-private-key", PEM.to_owned(), pem_bodies()[0]),
+        ("url-password", "postgres://u:Hunter2xyz@h/db".to_owned(), "Hunter2xyz"),
+        ("jwt", format!("got {jwt}"), jwt),
+        ("authorization", "Authorization: Bearer Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("cookie", "Cookie: a=Hunter2xyz".to_owned(), "Hunter2xyz"),
+        ("kubernetes-secret", "kind: Secret\nstringData:\n  a: some words\n".to_owned(), "some words"),
+    ];
+    let build = |id: &str| Redactor::builder(CorrelationKey::from_bytes([7; 32])).without_rule(id).build().unwrap();
+    for (id, input, secret) in &cases {
+        gone(Format::Yaml, input, secret);
+        let out = build(id).bytes("f", Format::Yaml, input.as_bytes()).unwrap().into_inner();
+        assert!(memmem(&out, secret.as_bytes()), "without {id}: {}", String::from_utf8_lossy(&out));
+    }
+    let swept = |redactor: &Redactor| {
+        let _ = redactor.text("password=Hunter2xyz9Q");
+        redactor.sweep().is_some()
+    };
+    assert!(swept(&redactor()) && !swept(&build("known-value")));
+    // `encoded` only labels: what is found inside of an encoding has the rule of what was found.
+    let named = |id: &str| cases.iter().any(|(n, _, _)| *n == id) || matches!(id, "known-value" | "encoded");
+    for rule in redactor().rules().iter().filter(|r| r.definition.is_none()) {
+        assert!(named(&rule.id), "{} has no case here", rule.id);
+    }
+}
+
+#[test]
+fn trap_a_putty_key() {
+    let body = "AAAAgQDBm4g1cE3Xg0Y5tS9lJk2nQvW8xZ7rT6uP5oI4aH3fG2dC1bN0\nmK9jL8hV7gF6tD5sR4eW3qX2zY1\n";
+    let input = format!("PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 2\n{body}Private-MAC: {}\n", "ab".repeat(32));
+    let out = gone(Format::Text, &input, &body[..40]);
+    assert!(!leaks(&out, "mK9jL8hV7gF6tD5sR4eW3qX2zY1") && out.contains("\nPrivate-MAC: "), "{out}");
+    let whole = redact(Format::Text, input.as_bytes());
+    for cut in 0..input.len() {
+        assert!(in_pieces(Format::Text, input.as_bytes(), &[cut]) == whole, "split at {cut}");
+    }
+}
+
+#[test]
+fn trap_nesting_to_the_limit_and_beyond() {
+    for (depth, fine) in [(9_990, true), (10_001, false)] {
+        let input = format!("{}{{\"password\":\"Hunter2xyz\"}}{}", "[".repeat(depth), "]".repeat(depth));
+        match redactor().bytes("f", Format::Json, input.as_bytes()) {
+            Ok(out) => assert!(fine && !memmem(out.get(), b"Hunter2xyz"), "{depth}"),
+            Err(e) => assert!(!fine && e.to_string().contains("nested"), "{depth}: {e}"),
+        }
+    }
+}
+
 #[test]
 fn planted_secrets_leave_in_no_carrier() {
     let list: toml::Table = include_str!("../../fixtures/secrets/planted.toml").parse().unwrap();

@@ -5,6 +5,8 @@ mod class;
 mod example;
 mod load;
 mod set;
+#[cfg(test)]
+mod weaken;
 
 pub use example::{Example, expand};
 pub use load::{Problem, load_dir};

@@ -27,7 +27,7 @@ const MAX_PROGRAM: usize = 1 << 20;
 /// Detectors that are code. Their index is their place in this table.
 pub(in crate::redact) mod engine {
     /// Id, kind, description.
-    pub(in crate::redact) const TABLE: [(&str, &str, &str); 19] = [
+    pub(in crate::redact) const TABLE: [(&str, &str, &str); 17] = [
         ("key-password", "password", "value of a setting named like a password"),
         ("key-token", "token", "value of a setting named like a token"),
         ("key-secret", "secret", "value of a setting named like a secret"),
@@ -48,8 +48,6 @@ pub(in crate::redact) mod engine {
         ("cookie", "cookie", "cookie values"),
         ("encoded", "encoded", "a secret inside base64"),
         ("kubernetes-secret", "secret", "values of a Kubernetes Secret"),
-        ("name-value", "secret", "value beside a name that says it is secret"),
-        ("argument", "secret", "secret argument of a command"),
         ("known-value", "secret", "value that is secret elsewhere, wherever it stands and however it is encoded"),
     ];
     pub(in crate::redact) const PASSWORD: u16 = 0;
@@ -68,7 +66,7 @@ pub(in crate::redact) mod engine {
     pub(in crate::redact) const COOKIE: u16 = 13;
     pub(in crate::redact) const ENCODED: u16 = 14;
     pub(in crate::redact) const KUBERNETES_SECRET: u16 = 15;
-    pub(in crate::redact) const KNOWN: u16 = 18;
+    pub(in crate::redact) const KNOWN: u16 = 16;
 }
 
 /// How a rule checks a candidate.
@@ -109,6 +107,8 @@ pub(in crate::redact) enum Anchor {
     Jwt,
     /// `PRIVATE KEY`
     Pem,
+    /// `Private-Lines:` of a PuTTY key.
+    PrivateLines,
     /// `kind: Secret` in YAML.
     SecretKind,
     /// `data:` or `stringData:` in YAML.
@@ -174,6 +174,7 @@ impl RuleSet {
             ("@unix(", Anchor::Dsn),
             ("eyJ", Anchor::Jwt),
             ("PRIVATE KEY", Anchor::Pem),
+            ("Private-Lines:", Anchor::PrivateLines),
             ("\\u00", Anchor::Escape),
             ("kind: Secret", Anchor::SecretKind),
             ("data:", Anchor::SecretData),

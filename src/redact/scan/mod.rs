@@ -126,6 +126,7 @@ impl Scan<'_> {
                 Anchor::Dsn => self.dsn(at),
                 Anchor::Jwt => self.jwt(at),
                 Anchor::Pem => self.pem(at),
+                Anchor::PrivateLines => self.private_lines(at, len),
                 Anchor::SecretKind | Anchor::SecretData => self.yaml_secret(at, anchor == Anchor::SecretKind),
                 Anchor::Escape => self.escaped(at),
                 Anchor::PairValue => self.value_above(at),

@@ -38,6 +38,26 @@ impl Scan<'_> {
         }
     }
 
+    /// At `Private-Lines:`, which says how many lines of a PuTTY key follow.
+    pub(super) fn private_lines(&mut self, at: usize, len: usize) {
+        let bytes = self.bytes;
+        let (_, line_end) = self.line_of(at);
+        let count = bytes[at + len..line_end].trim_ascii();
+        if count.is_empty() || !count.iter().all(u8::is_ascii_digit) {
+            return;
+        }
+        let from = line_end + 1;
+        if from >= bytes.len() {
+            if self.more {
+                self.hold_line(at);
+            }
+            return;
+        }
+        let Some(end) = self.follow(at, from, Region::Base64) else { return };
+        let stop = from + bytes[from..end].trim_ascii_end().len();
+        self.mask(from, stop, engine::PEM, None);
+    }
+
     fn pem_lines(&mut self, begin: usize, from: usize, prefix: &[u8]) {
         let region = Region::Pem(prefix.to_vec());
         let Some(end) = self.follow(begin, from, region) else { return };
