@@ -243,7 +243,8 @@ fn exposed(profile: &Profile, set: &[String]) -> Vec<String> {
             let secret = profile.parameters.get(*name).is_some_and(|p| p.secret);
             // An address without a password is no secret, although one with it is.
             let harmless = value.is_empty() || value.starts_with('@') || value.starts_with("env:");
-            let address = value.contains("://") && !value.contains('@') || value.contains('=') && !value.contains("password");
+            let address =
+                value.contains("://") && !value.contains('@') || value.contains('=') && !value.contains("password");
             secret && !harmless && !address
         })
         .map(|(name, _)| name.to_owned())

@@ -38,13 +38,16 @@ pub(super) fn status(findings: &[Finding], facts: &Facts, manifest: &Manifest, c
         _ => {}
     }
     // No trouble was seen. Whether there is none depends on whether anybody could look.
-    let nothing =
-        !facts.host.was_seen() && facts.lists.is_empty() && facts.logs.is_empty() && manifest.ledger.is_empty();
+    let nothing = !facts.host.was_seen()
+        && !facts.beside.was_seen()
+        && facts.lists.is_empty()
+        && facts.logs.is_empty()
+        && manifest.ledger.is_empty();
     let pods_hidden = facts.pods.is_empty()
         && manifest.ledger.iter().any(|e| hides(e.outcome) && e.item.as_str().split('/').any(|part| part == "pods"));
     // Where no rule could look, nobody can say that all is well.
     let listed = facts.lists.iter().any(|(group, plural, _)| group.is_empty() && plural == "pods");
-    let looked = listed || manifest.profile == "host" && facts.host.was_seen();
+    let looked = listed || facts.beside.was_seen() || manifest.profile == "host" && facts.host.was_seen();
     if nothing || pods_hidden || !looked || share(coverage) < 0.5 {
         return Status::Unknown;
     }

@@ -16,6 +16,7 @@ mod redact_matrix;
 mod redaction;
 mod redaction_fixtures;
 mod serve;
+mod services;
 mod support;
 mod triage;
 mod triage_data;

@@ -26,7 +26,13 @@ struct Alertmanager {
 pub(super) fn item(target: Target, timeout: Duration) -> Arc<dyn Item> {
     let dir = directory("alertmanager", &target.name);
     let what = format!("Alertmanager at {}: alerts, silences, receivers, whether notifications leave", target.url);
-    Arc::new(ServiceItem::new(&dir, COLLECTOR, what, Lane::Discover, Alertmanager { target, dir: dir.clone(), timeout }))
+    Arc::new(ServiceItem::new(
+        &dir,
+        COLLECTOR,
+        what,
+        Lane::Discover,
+        Alertmanager { target, dir: dir.clone(), timeout },
+    ))
 }
 
 impl Alertmanager {
@@ -47,11 +53,22 @@ impl Alertmanager {
             Ask::get(id, path, format!("{}/{id}.json", self.dir), shape, what)
         };
         let asks = [
-            document("alerts", "/api/v2/alerts", Shape::Json(cleaned), "Alerts, and whether they are silenced or inhibited"),
+            document(
+                "alerts",
+                "/api/v2/alerts",
+                Shape::Json(cleaned),
+                "Alerts, and whether they are silenced or inhibited",
+            ),
             document("groups", "/api/v2/alerts/groups", Shape::Json(cleaned), "How alerts are grouped and routed"),
             document("silences", "/api/v2/silences", Shape::Json(silences), "Silences, without the people behind them"),
             document("receivers", "/api/v2/receivers", Shape::Raw, "Names of receivers"),
-            Ask::get("metrics", "/metrics", format!("{}/metrics.prom", self.dir), Shape::Text, "Failed notifications, reloads"),
+            Ask::get(
+                "metrics",
+                "/metrics",
+                format!("{}/metrics.prom", self.dir),
+                Shape::Text,
+                "Failed notifications, reloads",
+            ),
         ];
         Ok(Done::ok().and_spawn(asks.into_iter().map(|ask| ask.item(&self.dir, COLLECTOR, &http)).collect()))
     }

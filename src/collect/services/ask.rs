@@ -119,11 +119,8 @@ pub(super) async fn pass(mut stream: super::http::Stream<'_>, sink: &Sink, path:
         }
         None => {
             let full = file.is_full();
-            let cut = full.then(|| Truncation {
-                reason: "size-limit".to_owned(),
-                dropped_bytes: None,
-                kept: Kept::Oldest,
-            });
+            let cut =
+                full.then(|| Truncation { reason: "size-limit".to_owned(), dropped_bytes: None, kept: Kept::Oldest });
             file.finish(cut)?;
             let outcome = if full { Outcome::Truncated } else { Outcome::Ok };
             let limit = full.then(|| format!("only the first {} MiB are kept", TEXT_MAX >> 20));

@@ -98,7 +98,8 @@ impl Etcd {
             }
         };
         document["reachable"] = json!(true);
-        document["health"] = json!({"http_status": health.status, "body": health.json().unwrap_or_else(|_| json!(health.excerpt()))});
+        document["health"] =
+            json!({"http_status": health.status, "body": health.json().unwrap_or_else(|_| json!(health.excerpt()))});
         for (part, path) in [("version", "/version"), ("status", "/v3/maintenance/status")] {
             let reply = if part == "version" {
                 http.get(sink, path, SMALL).await
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn a_value_that_comes_anyway_is_not_kept() {
-        let answer = json!({"count": "2", "kvs": [{"key": STANDARD.encode("/a"), "value": "cGxhbnRlZA==", "lease": "7"}]});
+        let answer =
+            json!({"count": "2", "kvs": [{"key": STANDARD.encode("/a"), "value": "cGxhbnRlZA==", "lease": "7"}]});
         let kept = keys("/", &answer);
         assert!(!kept.to_string().contains("cGxhbnRlZA") && !kept.to_string().contains("planted"), "{kept}");
         assert_eq!((kept["count"].as_u64(), &kept["keys"][0]["key"]), (Some(2), &json!("/a")));

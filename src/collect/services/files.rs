@@ -33,17 +33,47 @@ const PIECE: usize = 64 << 10;
 
 /// Ends of names of files with keys or data.
 const REFUSED_ENDS: [&str; 24] = [
-    ".bak", ".dat", ".db", ".der", ".idx", ".jks", ".kdbx", ".kdb", ".key", ".keystore", ".ldb", ".mdb", ".ovpn", ".p12", ".p8",
-    ".pfx", ".pkcs12", ".ppk", ".sqlite", ".sqlite3", ".sst", ".vlog", ".wal", ".wallet",
+    ".bak",
+    ".dat",
+    ".db",
+    ".der",
+    ".idx",
+    ".jks",
+    ".kdbx",
+    ".kdb",
+    ".key",
+    ".keystore",
+    ".ldb",
+    ".mdb",
+    ".ovpn",
+    ".p12",
+    ".p8",
+    ".pfx",
+    ".pkcs12",
+    ".ppk",
+    ".sqlite",
+    ".sqlite3",
+    ".sst",
+    ".vlog",
+    ".wal",
+    ".wallet",
 ];
 /// Beginnings of such names.
 const REFUSED_STARTS: [&str; 11] = [
-    ".git-credentials", ".htpasswd", ".netrc", ".pgpass", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa", "keystore", "primes-",
+    ".git-credentials",
+    ".htpasswd",
+    ".netrc",
+    ".pgpass",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_rsa",
+    "keystore",
+    "primes-",
     "wallet",
 ];
 /// Directories of such files.
-const REFUSED_DIRS: [&str; 8] =
-    [".aws", ".gnupg", ".ssh", "keystore", "keystores", "private", "secrets", "wallets"];
+const REFUSED_DIRS: [&str; 8] = [".aws", ".gnupg", ".ssh", "keystore", "keystores", "private", "secrets", "wallets"];
 
 struct Files {
     id: String,
@@ -69,8 +99,10 @@ pub(super) fn item(own: &profile::Files, paths: &[String]) -> Arc<dyn Item> {
 /// A glob with the directory that its fixed part names.
 fn pattern(text: &str) -> Result<Pattern, String> {
     let glob = GlobBuilder::new(text).literal_separator(true).build().map_err(|e| format!("{text}: {}", e.kind()))?;
-    let fixed: PathBuf =
-        Path::new(text).components().take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])).collect();
+    let fixed: PathBuf = Path::new(text)
+        .components()
+        .take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']))
+        .collect();
     // Without a wild card the fixed part is the file itself.
     let base = if fixed == Path::new(text) { fixed.parent().map(Path::to_owned).unwrap_or_default() } else { fixed };
     Ok(Pattern { base, matcher: glob.compile_matcher() })
@@ -86,7 +118,11 @@ fn is_refused(path: &Path) -> bool {
     let refused_dir = path.parent().is_some_and(|dir| {
         dir.components().any(|c| REFUSED_DIRS.contains(&c.as_os_str().to_string_lossy().to_ascii_lowercase().as_str()))
     });
-    refused_end || refused_pem || refused_dir || REFUSED_STARTS.iter().any(|s| name.starts_with(s)) || name.contains("private")
+    refused_end
+        || refused_pem
+        || refused_dir
+        || REFUSED_STARTS.iter().any(|s| name.starts_with(s))
+        || name.contains("private")
 }
 
 /// A file that matched.
@@ -190,9 +226,13 @@ impl Files {
         match (kept, problems.is_empty()) {
             (0, false) if denied => Err(CollectError::Forbidden(problems.join("; "))),
             (0, false) => Err(CollectError::Failed(problems.join("; "))),
-            (0, true) => Err(CollectError::NotApplicable(refused.unwrap_or_else(|| "no such file is there".to_owned()))),
+            (0, true) => {
+                Err(CollectError::NotApplicable(refused.unwrap_or_else(|| "no such file is there".to_owned())))
+            }
             (_, true) => Ok(Done { outcome: Outcome::Ok, reason: refused, spawn: Vec::new() }),
-            (_, false) => Ok(Done::with(Outcome::Truncated, problems.into_iter().take(5).collect::<Vec<_>>().join("; "))),
+            (_, false) => {
+                Ok(Done::with(Outcome::Truncated, problems.into_iter().take(5).collect::<Vec<_>>().join("; ")))
+            }
         }
     }
 
@@ -317,20 +357,37 @@ mod tests {
     #[test]
     fn keys_wallets_and_databases_are_refused() {
         for path in [
-            "/certs/node1.key", "/d/wallet.dat", "/d/blocks.dat.idx", "/d/txindex/000005.ldb", "/data/primes-party-0.json",
-            "/home/u/.ssh/config", "/etc/nginx/.htpasswd", "/x/server.pem", "/x/node.key.1", "/x/a.p12", "/x/id_rsa.pub",
-            "/etc/x/private/a.conf", "/x/my-private-notes.log", "/x/node.key.gz", "/var/lib/x/x.sqlite3", "/x/keystore.json",
+            "/certs/node1.key",
+            "/d/wallet.dat",
+            "/d/blocks.dat.idx",
+            "/d/txindex/000005.ldb",
+            "/data/primes-party-0.json",
+            "/home/u/.ssh/config",
+            "/etc/nginx/.htpasswd",
+            "/x/server.pem",
+            "/x/node.key.1",
+            "/x/a.p12",
+            "/x/id_rsa.pub",
+            "/etc/x/private/a.conf",
+            "/x/my-private-notes.log",
+            "/x/node.key.gz",
+            "/var/lib/x/x.sqlite3",
+            "/x/keystore.json",
         ] {
             assert!(is_refused(Path::new(path)), "{path}");
         }
-        for path in ["/var/log/drachma/a.log", "/var/log/drachma/a.log.1", "/etc/x/a.conf", "/x/ca.pem", "/x/a.log-2026.gz"] {
+        for path in
+            ["/var/log/drachma/a.log", "/var/log/drachma/a.log.1", "/etc/x/a.conf", "/x/ca.pem", "/x/a.log-2026.gz"]
+        {
             assert!(!is_refused(Path::new(path)), "{path}");
         }
     }
 
     #[test]
     fn a_glob_begins_at_its_fixed_part() {
-        for (glob, base) in [("/var/log/x/*.log", "/var/log/x"), ("/etc/x/a.conf", "/etc/x"), ("/a/*/b", "/a"), ("/{a,b}/c", "/")] {
+        for (glob, base) in
+            [("/var/log/x/*.log", "/var/log/x"), ("/etc/x/a.conf", "/etc/x"), ("/a/*/b", "/a"), ("/{a,b}/c", "/")]
+        {
             assert_eq!(pattern(glob).unwrap().base, Path::new(base), "{glob}");
         }
         assert!(pattern("/a/[").is_err());

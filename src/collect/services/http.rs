@@ -263,17 +263,26 @@ pub(super) fn classify(
     if has(&["dns error", "failed to lookup address"]) {
         return absent(format!("{shown} cannot be found: {last} (try: another host name)"));
     }
-    if has(&["certificate", "Certificate", "UnknownIssuer", "InvalidContentType", "HandshakeFailure", "corrupt message"]) {
-        return CollectError::Failed(format!("{shown}: TLS failed: {last} (try: the right scheme, or the file of its authority)"));
+    if has(&[
+        "certificate",
+        "Certificate",
+        "UnknownIssuer",
+        "InvalidContentType",
+        "HandshakeFailure",
+        "corrupt message",
+    ]) {
+        return CollectError::Failed(format!(
+            "{shown}: TLS failed: {last} (try: the right scheme, or the file of its authority)"
+        ));
     }
     match io {
         Some(ErrorKind::ConnectionRefused) => {
             absent(format!("{shown} refuses connections: nothing listens there (try: another address)"))
         }
         Some(ErrorKind::NotFound) => absent(format!("{shown} does not exist (try: another address)")),
-        Some(ErrorKind::PermissionDenied) => {
-            CollectError::Forbidden(format!("{shown} may not be opened by this user (try: run as root or in its group)"))
-        }
+        Some(ErrorKind::PermissionDenied) => CollectError::Forbidden(format!(
+            "{shown} may not be opened by this user (try: run as root or in its group)"
+        )),
         _ if timeout && connecting => CollectError::TimedOut(format!(
             "{shown} does not accept connections within {} (try: another address; a firewall may drop packets)",
             humantime::format_duration(CONNECT_MAX)
@@ -350,7 +359,8 @@ fn certificate(info: &reqwest::tls::TlsInfo) -> Option<Value> {
     let der = info.peer_certificate()?;
     let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     let validity = certificate.validity();
-    let time = |at: x509_parser::time::ASN1Time| chrono::DateTime::from_timestamp(at.timestamp(), 0).map(|t| t.to_rfc3339());
+    let time =
+        |at: x509_parser::time::ASN1Time| chrono::DateTime::from_timestamp(at.timestamp(), 0).map(|t| t.to_rfc3339());
     Some(json!({
         "subject": certificate.subject().to_string(),
         "issuer": certificate.issuer().to_string(),

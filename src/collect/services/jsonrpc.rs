@@ -34,7 +34,13 @@ pub(super) fn item(own: &profile::JsonRpc, target: Target, timeout: Duration) ->
     let what = format!("At most {CALLS_MAX} reads over JSON-RPC at {}", target.url);
     // The schema refuses other methods; a profile made in memory is checked here as well.
     let methods = own.methods.iter().filter(|m| profile::is_read_method(m)).take(CALLS_MAX - 1).cloned().collect();
-    Arc::new(ServiceItem::new(&dir, "services/jsonrpc", what, Lane::Probe, Node { target, dir: dir.clone(), methods, timeout }))
+    Arc::new(ServiceItem::new(
+        &dir,
+        "services/jsonrpc",
+        what,
+        Lane::Probe,
+        Node { target, dir: dir.clone(), methods, timeout },
+    ))
 }
 
 /// What a call gave.
@@ -108,7 +114,11 @@ impl Node {
             if stop.is_some() {
                 self.write(sink, &http, &calls)?;
                 let reason = stop.take().unwrap_or_default();
-                return if refused { Err(CollectError::Forbidden(reason)) } else { Ok(Done::with(Outcome::Truncated, reason)) };
+                return if refused {
+                    Err(CollectError::Forbidden(reason))
+                } else {
+                    Ok(Done::with(Outcome::Truncated, reason))
+                };
             }
         }
         let failed = calls.iter().filter(|c| c["outcome"] == "failed").count();
@@ -118,7 +128,9 @@ impl Node {
             (None, 0, 0) => Ok(Done::with(Outcome::NotApplicable, "the node knows none of these methods")),
             (None, 0, _) => Ok(Done::ok()),
             (None, failed, 0) => Err(CollectError::Failed(format!("all {failed} calls failed; calls.json says how"))),
-            (None, failed, _) => Ok(Done::with(Outcome::Truncated, format!("{failed} calls failed; calls.json says how"))),
+            (None, failed, _) => {
+                Ok(Done::with(Outcome::Truncated, format!("{failed} calls failed; calls.json says how")))
+            }
         }
     }
 
@@ -159,8 +171,7 @@ mod tests {
     use super::*;
 
     fn word(status: u16, body: &str) -> &'static str {
-        let reply =
-            Reply { status, body: body.as_bytes().to_vec(), cut: false, took: Duration::ZERO, tls: None };
+        let reply = Reply { status, body: body.as_bytes().to_vec(), cut: false, took: Duration::ZERO, tls: None };
         match read(&reply) {
             Answer::Result(_) => "result",
             Answer::Unknown(_) => "unknown",

@@ -64,15 +64,40 @@ impl Prometheus {
             Ask::get(id, path, format!("{dir}/{id}.json"), shape, what)
         };
         let mut asks = vec![
-            document("runtimeinfo", "/api/v1/status/runtimeinfo", Shape::Json(data), "Reload state, corruption, retention"),
-            document("flags", "/api/v1/status/flags", Shape::Json(data), "Flags, such as whether the admin API is open"),
-            document("config", "/api/v1/status/config", Shape::Json(config), "Configuration, without names, headers and queries"),
+            document(
+                "runtimeinfo",
+                "/api/v1/status/runtimeinfo",
+                Shape::Json(data),
+                "Reload state, corruption, retention",
+            ),
+            document(
+                "flags",
+                "/api/v1/status/flags",
+                Shape::Json(data),
+                "Flags, such as whether the admin API is open",
+            ),
+            document(
+                "config",
+                "/api/v1/status/config",
+                Shape::Json(config),
+                "Configuration, without names, headers and queries",
+            ),
             document("tsdb", "/api/v1/status/tsdb", Shape::Json(data), "Head of the database and its cardinality"),
-            document("targets", "/api/v1/targets?state=active", Shape::Json(targets), "Health and last error of each target"),
+            document(
+                "targets",
+                "/api/v1/targets?state=active",
+                Shape::Json(targets),
+                "Health and last error of each target",
+            ),
             document("rules", "/api/v1/rules", Shape::Raw, "Rules with their health and state"),
             document("alerts", "/api/v1/alerts", Shape::Raw, "Alerts that fire or pend"),
             document("alertmanagers", "/api/v1/alertmanagers", Shape::Json(cleaned), "Where alerts are sent"),
-            document("metric-names", "/api/v1/label/__name__/values", Shape::Json(data), "Names of all series, to find blind rules"),
+            document(
+                "metric-names",
+                "/api/v1/label/__name__/values",
+                Shape::Json(data),
+                "Names of all series, to find blind rules",
+            ),
         ];
         asks.push(Ask::get("ready", "/-/ready", format!("{dir}/ready.txt"), Shape::Text, "Whether it serves queries"));
         asks.push(Ask::get("metrics", "/metrics", format!("{dir}/metrics.prom"), Shape::Text, "Its own counters"));
@@ -83,10 +108,21 @@ impl Prometheus {
         for query in self.series.iter().map(String::as_str).chain(["up"]) {
             let path = with_query(
                 "/api/v1/query_range",
-                &[("query", query), ("start", &start.to_string()), ("end", &end.to_string()), ("step", &step.to_string())],
+                &[
+                    ("query", query),
+                    ("start", &start.to_string()),
+                    ("end", &end.to_string()),
+                    ("step", &step.to_string()),
+                ],
             );
             let id = format!("series/{}", slug(query));
-            asks.push(Ask::get(&id, &path, format!("{dir}/{id}.json"), Shape::Json(data), "Values over the time of the run"));
+            asks.push(Ask::get(
+                &id,
+                &path,
+                format!("{dir}/{id}.json"),
+                Shape::Json(data),
+                "Values over the time of the run",
+            ));
         }
         asks.into_iter().map(|ask| ask.item(dir, COLLECTOR, http)).collect()
     }
@@ -149,7 +185,14 @@ fn config(answer: Value) -> Result<Value, CollectError> {
 /// Targets without discovered labels, which hold annotations and parameters of requests.
 fn targets(answer: Value) -> Result<Value, CollectError> {
     const KEPT: [&str; 9] = [
-        "labels", "scrapePool", "scrapeUrl", "globalUrl", "lastError", "lastScrape", "lastScrapeDuration", "health",
+        "labels",
+        "scrapePool",
+        "scrapeUrl",
+        "globalUrl",
+        "lastError",
+        "lastScrape",
+        "lastScrapeDuration",
+        "health",
         "scrapeInterval",
     ];
     let mut all = data(answer)?;

@@ -14,9 +14,31 @@ use crate::collect::CollectError;
 const REMOVED: &str = "removed";
 /// Keys whose text is removed.
 const KEYS: [&str; 25] = [
-    "api_key", "auth_identity", "auth_username", "bot_token", "channel", "chat_id", "client_id", "client_secret",
-    "credentials", "from", "hello", "password", "room_id", "routing_key", "secret", "service_key", "smarthost",
-    "smtp_auth_identity", "smtp_auth_username", "smtp_from", "smtp_smarthost", "to", "token", "user_key", "username",
+    "api_key",
+    "auth_identity",
+    "auth_username",
+    "bot_token",
+    "channel",
+    "chat_id",
+    "client_id",
+    "client_secret",
+    "credentials",
+    "from",
+    "hello",
+    "password",
+    "room_id",
+    "routing_key",
+    "secret",
+    "service_key",
+    "smarthost",
+    "smtp_auth_identity",
+    "smtp_auth_username",
+    "smtp_from",
+    "smtp_smarthost",
+    "to",
+    "token",
+    "user_key",
+    "username",
 ];
 /// Keys below which every text is removed.
 const TREES: [&str; 7] =
@@ -61,7 +83,8 @@ fn walk(value: &mut Value, key: &str, webhook: bool) {
                     blank(member);
                 } else {
                     // URLs of receivers hold their token in the path.
-                    let inside = webhook || name.ends_with("_configs") && name != "scrape_configs" && name != "static_configs";
+                    let inside =
+                        webhook || name.ends_with("_configs") && name != "scrape_configs" && name != "static_configs";
                     walk(member, &name, inside || name.ends_with("_api_url") || name == "api_url");
                 }
             }
@@ -102,7 +125,9 @@ pub(super) fn clean_urls(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '\\')).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '\\'))
+            .unwrap_or(after.len());
         let (url, behind) = after.split_at(end);
         let authority_end = url.find(['/', '?', '#']).unwrap_or(url.len());
         let (authority, path) = url.split_at(authority_end);
@@ -111,8 +136,10 @@ pub(super) fn clean_urls(text: &str) -> String {
             Some((path, query)) => {
                 out.push_str(path);
                 out.push('?');
-                let names: Vec<String> =
-                    query.split('&').map(|p| p.split_once('=').map_or_else(|| REMOVED.to_owned(), |(n, _)| format!("{n}={REMOVED}"))).collect();
+                let names: Vec<String> = query
+                    .split('&')
+                    .map(|p| p.split_once('=').map_or_else(|| REMOVED.to_owned(), |(n, _)| format!("{n}={REMOVED}")))
+                    .collect();
                 out.push_str(&names.join("&"));
             }
             None => out.push_str(path),

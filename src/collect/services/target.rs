@@ -136,9 +136,7 @@ impl Resolver<'_> {
         let path = |t: &Option<String>| self.optional(t.as_ref()).map(PathBuf::from);
         let password = self.optional(auth.password.as_ref()).map(Secret::new);
         Credentials {
-            basic: self
-                .optional(auth.user.as_ref())
-                .map(|user| (user, password.unwrap_or_else(|| Secret::new("")))),
+            basic: self.optional(auth.user.as_ref()).map(|user| (user, password.unwrap_or_else(|| Secret::new("")))),
             token: self.optional(auth.token.as_ref()).map(Secret::new),
             ca_file: path(&auth.ca_file),
             cert_file: path(&auth.cert_file),
@@ -156,7 +154,9 @@ impl Resolver<'_> {
         let filled = self.fill(template)?;
         let parts: Vec<&str> = filled.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
         if parts.is_empty() {
-            return Err(CollectError::NotApplicable("no address is set for it (try: casefile profiles show)".to_owned()));
+            return Err(CollectError::NotApplicable(
+                "no address is set for it (try: casefile profiles show)".to_owned(),
+            ));
         }
         if parts.len() > TARGETS_MAX {
             return Err(CollectError::Failed(format!("more than {TARGETS_MAX} addresses (try: fewer of them)")));

@@ -41,22 +41,23 @@ pub(super) struct Files {
 pub(super) fn config(files: &Files, verify: Verify) -> Result<ClientConfig, CollectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let bad = |e: Error| CollectError::Failed(format!("TLS cannot be set up: {e}"));
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(bad)?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(bad)?;
     let builder = match verify {
-        Verify::Nothing => builder.dangerous().with_custom_certificate_verifier(Arc::new(Lenient {
-            chain: None,
-            provider: Arc::clone(&provider),
-        })),
+        Verify::Nothing => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Lenient { chain: None, provider: Arc::clone(&provider) })),
         Verify::Full => builder.with_root_certificates(roots(files.ca.as_deref())?),
         Verify::Chain => {
             let roots = Arc::new(roots(files.ca.as_deref())?);
             let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                 .build()
                 .map_err(|e| CollectError::Failed(format!("TLS cannot be set up: {e}")))?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Lenient { chain: Some(chain), provider: Arc::clone(&provider) }))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Lenient {
+                chain: Some(chain),
+                provider: Arc::clone(&provider),
+            }))
         }
     };
     match (&files.cert, &files.key) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogKey, health, host, inside, metrics, objects, usage};
+use super::{At, Facts, LogKey, health, host, inside, metrics, objects, services, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -74,6 +74,14 @@ pub(crate) fn load(
                     trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}"));
                 }
             })
+        } else if let Some(key) = services::parse_log(path) {
+            scan_log(&mut facts, store, path, &scanner, key)
+        } else if services::is_fact(path) {
+            services::add(&mut facts.beside, store, path).map(|problem| {
+                if let Some(problem) = problem {
+                    trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {problem}"));
+                }
+            })
         } else if path == layout::CLUSTER_VERSION {
             document(&mut facts, store, path, &mut |facts, _, value| {
                 facts.server_version = super::value::string(value, "/string");
@@ -90,6 +98,7 @@ pub(crate) fn load(
     for (path, reason) in store.damage() {
         trouble(&mut facts, &path, Place::Line(1), &reason);
     }
+    facts.beside.finish();
     order_events(&mut facts);
     Ok(facts)
 }

@@ -94,10 +94,8 @@ fn kept(event: &Value) -> Value {
     // `exec_create: <command line>`; `health_status: unhealthy` stays whole.
     let action = if action.starts_with("exec_") { action.split(':').next().unwrap_or_default() } else { action };
     let attributes = event.pointer("/Actor/Attributes");
-    let attributes: serde_json::Map<String, Value> = ATTRIBUTES
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), attributes?.get(*name)?.clone())))
-        .collect();
+    let attributes: serde_json::Map<String, Value> =
+        ATTRIBUTES.iter().filter_map(|name| Some(((*name).to_owned(), attributes?.get(*name)?.clone()))).collect();
     json!({
         "time": event.get("time"),
         "type": event.get("Type"),

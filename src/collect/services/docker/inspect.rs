@@ -16,8 +16,22 @@ use crate::model::{Kept, Outcome, Truncation};
 
 /// Values that a credential must not have.
 const DEFAULTS: [&str; 16] = [
-    "admin", "changeme", "default", "drachma", "example", "grafana", "guest", "letmein", "minioadmin", "pass", "password",
-    "postgres", "root", "secret", "test", "user",
+    "admin",
+    "changeme",
+    "default",
+    "drachma",
+    "example",
+    "grafana",
+    "guest",
+    "letmein",
+    "minioadmin",
+    "pass",
+    "password",
+    "postgres",
+    "root",
+    "secret",
+    "test",
+    "user",
 ];
 /// Parts of names of credentials.
 const CREDENTIALS: [&str; 4] = ["pass", "secret", "token", "rpcuser"];
@@ -52,7 +66,19 @@ impl Container {
 pub(super) fn row(row: Value) -> Value {
     let mut kept = pick(
         &row,
-        &["Id", "Names", "Image", "ImageID", "Created", "State", "Status", "Ports", "Labels", "Mounts", "NetworkSettings"],
+        &[
+            "Id",
+            "Names",
+            "Image",
+            "ImageID",
+            "Created",
+            "State",
+            "Status",
+            "Ports",
+            "Labels",
+            "Mounts",
+            "NetworkSettings",
+        ],
     );
     if let Some(labels) = kept.get_mut("Labels") {
         keep_labels(labels);
@@ -76,11 +102,37 @@ pub(super) fn info(info: Value) -> Result<Value, CollectError> {
     Ok(pick(
         &info,
         &[
-            "ID", "Containers", "ContainersRunning", "ContainersPaused", "ContainersStopped", "Images", "Driver",
-            "DriverStatus", "LoggingDriver", "CgroupDriver", "CgroupVersion", "NEventsListener", "KernelVersion",
-            "OperatingSystem", "OSVersion", "OSType", "Architecture", "NCPU", "MemTotal", "MemoryLimit", "SwapLimit",
-            "OomKillDisable", "IPv4Forwarding", "ServerVersion", "DockerRootDir", "SystemTime", "LiveRestoreEnabled",
-            "SecurityOptions", "Warnings", "DefaultRuntime", "Swarm",
+            "ID",
+            "Containers",
+            "ContainersRunning",
+            "ContainersPaused",
+            "ContainersStopped",
+            "Images",
+            "Driver",
+            "DriverStatus",
+            "LoggingDriver",
+            "CgroupDriver",
+            "CgroupVersion",
+            "NEventsListener",
+            "KernelVersion",
+            "OperatingSystem",
+            "OSVersion",
+            "OSType",
+            "Architecture",
+            "NCPU",
+            "MemTotal",
+            "MemoryLimit",
+            "SwapLimit",
+            "OomKillDisable",
+            "IPv4Forwarding",
+            "ServerVersion",
+            "DockerRootDir",
+            "SystemTime",
+            "LiveRestoreEnabled",
+            "SecurityOptions",
+            "Warnings",
+            "DefaultRuntime",
+            "Swarm",
         ],
     ))
 }

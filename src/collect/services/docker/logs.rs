@@ -20,7 +20,8 @@ const LINE_BYTES: u64 = 50;
 
 /// The item that reads a container's log.
 pub(super) fn item(http: &Arc<Http>, dir: &str, container: &Container) -> Arc<dyn Item> {
-    let source = Log { http: Arc::clone(http), file: format!("{dir}/logs/{}.log", container.name), id: container.id.clone() };
+    let source =
+        Log { http: Arc::clone(http), file: format!("{dir}/logs/{}.log", container.name), id: container.id.clone() };
     let lane = if container.running { Lane::Logs } else { Lane::FailedLogs };
     let what = format!("Log of container {}", container.name);
     Arc::new(ServiceItem::new(&format!("{dir}/logs/{}", container.name), "services/docker", what, lane, source))

@@ -72,8 +72,7 @@ pub(super) fn item(
         keep_env: Arc::new(own.keep_env.clone()),
     };
     let address = address(own, resolver, ambient);
-    let docker =
-        Docker { dir: dir.clone(), address, timeout: limits.request_timeout, wanted, limits: limits.clone() };
+    let docker = Docker { dir: dir.clone(), address, timeout: limits.request_timeout, wanted, limits: limits.clone() };
     let what = "Containers of Docker or Podman: state, exit codes, health, logs, usage, events";
     Arc::new(ServiceItem::new(&dir, "services/docker", what, Lane::Discover, docker))
 }

@@ -23,7 +23,17 @@ const VARIABLES: [(&str, &str); 10] = [
 ];
 /// What a connection string may set; the rest of libpq's settings has no meaning here and is passed over.
 const KNOWN: [&str; 12] = [
-    "dbname", "host", "hostaddr", "passfile", "password", "port", "service", "sslcert", "sslkey", "sslmode", "sslrootcert",
+    "dbname",
+    "host",
+    "hostaddr",
+    "passfile",
+    "password",
+    "port",
+    "service",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
     "user",
 ];
 
@@ -110,8 +120,10 @@ pub(super) fn resolve(conninfo: &str, password: Option<Secret>, ambient: &Ambien
     let system = settings.get("sslrootcert").is_some_and(|v| v == "system");
     let ca = if system { None } else { path("sslrootcert").or_else(|| own("root.crt")) };
     if ca.is_none() && !system && matches!(sslmode, SslMode::VerifyCa | SslMode::VerifyFull) {
-        return Err("sslmode verifies, and there is no file of authorities (try: sslrootcert=FILE or sslrootcert=system)"
-            .to_owned());
+        return Err(
+            "sslmode verifies, and there is no file of authorities (try: sslrootcert=FILE or sslrootcert=system)"
+                .to_owned(),
+        );
     }
     Ok(Connection {
         hosts,
@@ -141,13 +153,23 @@ fn hosts(settings: &Settings) -> Result<Vec<(String, u16)>, String> {
     }
     let ports: Vec<u16> = list("port")
         .iter()
-        .map(|p| if p.is_empty() { Ok(5432) } else { p.parse().map_err(|_| format!("port {p} is no port (try: 5432)")) })
+        .map(
+            |p| if p.is_empty() { Ok(5432) } else { p.parse().map_err(|_| format!("port {p} is no port (try: 5432)")) },
+        )
         .collect::<Result<_, _>>()?;
     if ports.len() > 1 && ports.len() != names.len() {
-        return Err(format!("{} hosts and {} ports do not fit (try: one port for each host)", names.len(), ports.len()));
+        return Err(format!(
+            "{} hosts and {} ports do not fit (try: one port for each host)",
+            names.len(),
+            ports.len()
+        ));
     }
     let port = |i: usize| *ports.get(i).or_else(|| ports.first()).unwrap_or(&5432);
-    Ok(names.into_iter().enumerate().map(|(i, n)| (if n.is_empty() { "localhost".to_owned() } else { n }, port(i))).collect())
+    Ok(names
+        .into_iter()
+        .enumerate()
+        .map(|(i, n)| (if n.is_empty() { "localhost".to_owned() } else { n }, port(i)))
+        .collect())
 }
 
 /// Debian's directory of sockets where it exists, else that of the program as its makers ship it.
@@ -222,7 +244,9 @@ fn words(text: &str) -> Result<Settings, String> {
         }
         while rest.next_if(|c| c.is_whitespace()).is_some() {}
         if rest.next() != Some('=') || key.is_empty() {
-            return Err("the connection string is not made of key=value words (try: host=HOST user=USER dbname=DB)".to_owned());
+            return Err(
+                "the connection string is not made of key=value words (try: host=HOST user=USER dbname=DB)".to_owned()
+            );
         }
         while rest.next_if(|c| c.is_whitespace()).is_some() {}
         let quoted = rest.next_if_eq(&'\'').is_some();
@@ -301,7 +325,8 @@ fn password_file(
             let fields = fields(line);
             let [own_host, own_port, own_db, own_user, password] = fields.as_slice() else { continue };
             let fits = |own: &str, value: &str| own == "*" || own == value;
-            if fits(own_host, host) && fits(own_port, &port.to_string()) && fits(own_db, dbname) && fits(own_user, user) {
+            if fits(own_host, host) && fits(own_port, &port.to_string()) && fits(own_db, dbname) && fits(own_user, user)
+            {
                 return Some(Secret::new(password.as_str()));
             }
         }
@@ -379,7 +404,8 @@ mod tests {
 
     #[test]
     fn what_the_string_does_not_say_comes_from_the_environment() {
-        let ambient = env(&[("PGHOST", "e"), ("PGPORT", "9"), ("PGUSER", "eu"), ("PGSSLMODE", "disable"), ("PGPASSWORD", "ep")]);
+        let ambient =
+            env(&[("PGHOST", "e"), ("PGPORT", "9"), ("PGUSER", "eu"), ("PGSSLMODE", "disable"), ("PGPASSWORD", "ep")]);
         assert_eq!(shown("", &ambient), "e:9 eu eu ep Disable");
         assert_eq!(shown("host=h user=u", &ambient), "h:9 u u ep Disable");
     }
@@ -405,7 +431,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let pass = home.path().join(".pgpass");
         std::fs::write(&pass, "# c\nother:*:*:*:x\nh:5432:*:u:pa\\:ss\n*:*:*:*:any\n").unwrap();
-        std::fs::write(home.path().join(".pg_service.conf"), "[a]\nhost=x\n[b]\n# c\nhost=h\nuser=u\n[c]\nhost=y\n").unwrap();
+        std::fs::write(home.path().join(".pg_service.conf"), "[a]\nhost=x\n[b]\n# c\nhost=h\nuser=u\n[c]\nhost=y\n")
+            .unwrap();
         let ambient = Ambient { home: Some(home.path().to_owned()), ..env(&[]) };
         #[cfg(unix)]
         {

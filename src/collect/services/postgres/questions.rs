@@ -75,10 +75,7 @@ pub(super) const QUESTIONS: [Question; 12] = [
          last_autoanalyze, seq_scan, idx_scan, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables \
          ORDER BY pg_total_relation_size(relid) DESC LIMIT 50",
     ),
-    ask(
-        "archiver",
-        "SELECT archived_count, last_archived_time, failed_count, last_failed_time FROM pg_stat_archiver",
-    ),
+    ask("archiver", "SELECT archived_count, last_archived_time, failed_count, last_failed_time FROM pg_stat_archiver"),
     ask(
         "settings",
         "SELECT name, setting, unit, source, pending_restart FROM pg_settings WHERE name IN ('autovacuum', \
@@ -103,7 +100,8 @@ mod tests {
             let sql = question.sql.to_ascii_lowercase();
             assert!(sql.starts_with("select ") || sql.starts_with("with "), "{}", question.id);
             let without_digest = sql.replace("md5(query)", "").replace("query_md5", "");
-            for word in ["query", "client_addr", "client_hostname", "conninfo", "passw", "pg_authid", ";", "reset_val"] {
+            for word in ["query", "client_addr", "client_hostname", "conninfo", "passw", "pg_authid", ";", "reset_val"]
+            {
                 let allowed = word == "passw" && question.id == "settings";
                 assert!(allowed || !without_digest.contains(word), "{} asks for {word}", question.id);
             }

@@ -123,14 +123,7 @@ async fn unix(
 }
 
 #[cfg(not(unix))]
-async fn unix(
-    _: &Connection,
-    _: &str,
-    _: u16,
-    _: &str,
-    _: Origin,
-    _: Duration,
-) -> Result<Session, CollectError> {
+async fn unix(_: &Connection, _: &str, _: u16, _: &str, _: Origin, _: Duration) -> Result<Session, CollectError> {
     Err(CollectError::NotApplicable("this system has no Unix sockets".to_owned()))
 }
 
@@ -154,7 +147,9 @@ where
         .user(&to.user)
         .dbname(&to.dbname)
         .application_name("casefile")
-        .options(format!("-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS}"))
+        .options(format!(
+            "-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS}"
+        ))
         .ssl_mode(mode);
     if let Some(password) = &to.password {
         config.password(password.expose());
@@ -194,7 +189,8 @@ impl Session {
             _ => None,
         });
         rows.map(|text| {
-            serde_json::from_str(text).map_err(|e| CollectError::Failed(format!("{}: a row is not JSON: {e}", self.address)))
+            serde_json::from_str(text)
+                .map_err(|e| CollectError::Failed(format!("{}: a row is not JSON: {e}", self.address)))
         })
         .collect()
     }
