@@ -99,7 +99,11 @@ impl Session {
         let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
         let mut doubt = None;
         let (found, namespaces) = match (&cluster, chosen) {
-            (None, chosen) => (chosen.map_or_else(|| profile::find_builtin("host").cloned(), Ok)?, Vec::new()),
+            (None, Some(chosen)) => (chosen, Vec::new()),
+            (None, None) => match host::detect(profile::builtin(), &host::HostRoots::default()) {
+                Some(found) => (found.clone(), Vec::new()),
+                None => (profile::find_builtin("host")?.clone(), Vec::new()),
+            },
             (Some(cluster), Some(chosen)) => {
                 let candidates = std::slice::from_ref(&chosen);
                 let detection = cluster.detect(candidates, &connection.namespace).await.map_err(namespace_error)?;

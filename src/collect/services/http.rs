@@ -264,6 +264,7 @@ pub(super) fn classify(
         return absent(format!("{shown} cannot be found: {last} (try: another host name)"));
     }
     if has(&[
+        "tls handshake",
         "certificate",
         "Certificate",
         "UnknownIssuer",

@@ -224,7 +224,7 @@ mod tests {
         let kept = targets(answer).unwrap();
         assert!(!kept.to_string().contains("planted"), "{kept}");
         assert_eq!(kept["activeTargets"][0]["labels"]["job"], "a");
-        assert_eq!(kept["activeTargets"][0]["scrapeUrl"], "http://h/m?token=removed");
+        assert_eq!(kept["activeTargets"][0]["scrapeUrl"], "http://h/m?token");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
         })),
         "connections" => list(&mut facts.beside.connections.iter().map(|c| {
             let text = if c.reachable { format!("{} answers", c.address) } else { c.error.clone() };
-            json!({"source": c.source, "address": c.address, "reachable": c.reachable, "status": c.status,
+            json!({"source": c.source, "address": c.address, "reachable": c.reachable, "status": c.status, "outcome": c.outcome,
                 "error": c.error, "at": at(&c.at, &text)})
         })),
         "engine_containers" => list(&mut facts.beside.containers.iter().map(|c| {

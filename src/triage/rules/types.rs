@@ -257,6 +257,7 @@ static CONNECTION: Record = Record {
         field("address", Text, ""),
         field("reachable", Bool, "it answered"),
         field("status", Int, "HTTP status, 0 without one"),
+        field("outcome", Text, "of what did not answer; `not-applicable` where only the profile guessed the address"),
         field("error", Text, "why it did not answer"),
         AT,
     ],

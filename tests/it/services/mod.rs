@@ -4,6 +4,7 @@
 mod bad;
 mod engine;
 pub(crate) mod fake;
+mod incidents;
 mod monitoring;
 mod nodes;
 mod real;
@@ -17,6 +18,7 @@ pub(crate) struct Run {
     dir: tempfile::TempDir,
     args: Vec<String>,
     envs: Vec<(String, String)>,
+    timeout: &'static str,
 }
 
 impl Run {
@@ -25,7 +27,7 @@ impl Run {
         let dir = tempfile::tempdir().unwrap();
         let head = "schema = 1\nid = \"services-test\"\ntitle = \"T\"\nprefix = \"t\"\n";
         std::fs::write(dir.path().join("profile.toml"), format!("{head}{tables}")).unwrap();
-        Self { dir, args: Vec::new(), envs: Vec::new() }
+        Self { dir, args: Vec::new(), envs: Vec::new(), timeout: "6s" }
     }
 
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
@@ -43,9 +45,16 @@ impl Run {
         self
     }
 
-    /// Runs it; requests have two seconds.
+    /// Gives requests a minute, for real servers on a busy machine.
+    pub(crate) fn patient(mut self) -> Self {
+        self.timeout = "60s";
+        self
+    }
+
+    /// Runs it; requests have six seconds.
     pub(crate) fn run(self) -> Ran {
-        let call = Casefile::new(&["collect", "--no-progress", "--only", "services/*", "--request-timeout", "2s"]);
+        let call =
+            Casefile::new(&["collect", "--no-progress", "--only", "services/*", "--request-timeout", self.timeout]);
         let call = call.arg("--profile").arg(self.dir.path());
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         self.envs.iter().fold(call.args(&args), |call, (name, value)| call.env(name, value)).run()

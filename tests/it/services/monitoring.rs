@@ -67,7 +67,7 @@ fn what_they_show_in_clear_does_not_stay() {
     assert_absent(&bundle, &["planted-"]);
     assert_eq!(json(&bundle, "services/prometheus/alerts.json")["data"]["alerts"][0]["state"], "firing");
     let target = &json(&bundle, "services/prometheus/targets.json")["activeTargets"][0];
-    assert_eq!(target["scrapeUrl"], "http://node-1:8080/m?token=removed");
+    assert_eq!(target["scrapeUrl"], "http://node-1:8080/m?token");
     assert!(target["lastError"].as_str().unwrap().contains("connection refused"), "{target}");
     assert!(bundle.text("services/prometheus/config.json").contains("node-1:8080"));
     assert_eq!(bundle.text("services/prometheus/ready.txt"), "Service Unavailable");

@@ -82,10 +82,12 @@ impl Postgres {
         let own = questions::QUESTIONS.iter().map(|q| (q.id, q.sql, true));
         let all = own.chain(self.queries.iter().map(|q| (q.id.as_str(), q.sql.as_str(), false)));
         let mut problems = to.notes.clone();
+        let mut answered = 0;
         for (id, sql, of_server) in all {
             sink.attempt();
             match session.rows(sql, ROWS_MAX).await {
                 Ok(rows) => {
+                    answered += 1;
                     sink.received(rows.len() as u64);
                     let cut = rows.len() == ROWS_MAX;
                     put_json(sink, &format!("{}/{id}.json", self.dir), &Value::Array(rows))?;
@@ -96,6 +98,14 @@ impl Postgres {
                 // Another version of the application has other tables.
                 Err(CollectError::NotFound(_)) if !of_server => {}
                 Err(error @ CollectError::Spool(_)) => return Err(error),
+                // What does not answer one question in time, or closes the connection, answers no other either.
+                Err(error) if session.is_over() || is_late(&error) => {
+                    if answered == 0 {
+                        return Err(error);
+                    }
+                    problems.push(format!("{id}: {error}"));
+                    break;
+                }
                 Err(error) => problems.push(format!("{id}: {error}")),
             }
         }
@@ -117,6 +127,11 @@ impl Postgres {
         };
         put_json(sink, &format!("{}/connection.json", self.dir), &document)
     }
+}
+
+/// Whether the wait for an answer ended, and not the server the question.
+fn is_late(error: &CollectError) -> bool {
+    matches!(error, CollectError::TimedOut(text) if !text.contains("SQLSTATE"))
 }
 
 impl Source for Postgres {

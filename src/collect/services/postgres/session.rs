@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ const LOCK_MS: u64 = 1_000;
 pub(super) struct Session {
     client: Client,
     driver: JoinHandle<()>,
+    /// Why the connection ended, once it has.
+    ended: Arc<Mutex<Option<String>>>,
     timeout: Duration,
     /// Host and port that answered.
     pub(super) address: String,
@@ -158,14 +161,23 @@ where
         make.make_tls_connect(host).map_err(|e| CollectError::Failed(format!("{shown}: TLS: {}", e.into())))?;
     let stream = Limited { inner: stream, left: RECEIVED_MAX };
     let (client, connection) = config.connect_raw(stream, connector).await.map_err(|e| error(shown, &e))?;
+    let ended: Arc<Mutex<Option<String>>> = Arc::default();
+    let says = Arc::clone(&ended);
     let driver = tokio::spawn(async move {
-        // The error reaches whoever waits for an answer.
-        let _ = connection.await;
+        let result = connection.await;
+        if let (Err(error), Ok(mut ended)) = (result, says.lock()) {
+            *ended = Some(chain(&error));
+        }
     });
-    Ok(Session { client, driver, timeout, address: shown.to_owned() })
+    Ok(Session { client, driver, ended, timeout, address: shown.to_owned() })
 }
 
 impl Session {
+    /// Whether the connection has ended, so that no question can be asked any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.is_closed() || self.driver.is_finished()
+    }
+
     /// The rows of a question, each an object, at most `limit` of them.
     pub(super) async fn rows(&self, sql: &str, limit: usize) -> Result<Vec<Value>, CollectError> {
         let asked = async {
@@ -181,7 +193,14 @@ impl Session {
             result
         };
         let messages = match tokio::time::timeout(self.timeout, asked).await {
-            Ok(result) => result.map_err(|e| error(&self.address, &e))?,
+            Ok(Ok(messages)) => messages,
+            Ok(Err(e)) => {
+                let why = self.ended.lock().ok().and_then(|e| e.clone()).filter(|_| self.is_over());
+                return Err(why.map_or_else(
+                    || error(&self.address, &e),
+                    |why| CollectError::Failed(format!("{}: the connection ended: {why}", self.address)),
+                ));
+            }
             Err(_) => return Err(CollectError::TimedOut(format!("{} did not answer in time", self.address))),
         };
         let rows = messages.iter().filter_map(|m| match m {
@@ -215,19 +234,24 @@ fn error(shown: &str, error: &tokio_postgres::Error) -> CollectError {
             _ => CollectError::Failed(text),
         };
     }
-    let mut causes = vec![error.to_string()];
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    let text = causes.join(": ");
+    let text = chain(error);
     let tls = ["certificate", "tls", "TLS", "CorruptMessage"].iter().any(|w| text.contains(w));
     if tls {
         CollectError::Failed(format!("{shown}: TLS failed: {text} (try: another sslmode or sslrootcert)"))
     } else {
         CollectError::Failed(format!("{shown}: {text} (try: is this the port of PostgreSQL?)"))
     }
+}
+
+/// An error with its causes.
+fn chain(error: &tokio_postgres::Error) -> String {
+    let mut causes = vec![error.to_string()];
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    causes.join(": ")
 }
 
 /// A stream that ends with an error when more arrives than a session may need.

@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) address: String,
     pub(crate) reachable: bool,
     pub(crate) status: i64,
+    /// Outcome of what could not be reached; `not-applicable` for a guess of the profile at which nothing is.
+    pub(crate) outcome: String,
     pub(crate) error: String,
 }
 
@@ -149,6 +151,7 @@ pub(super) fn add(services: &mut Services, store: &dyn Store, path: &str) -> Res
             address: string(&value, "/address"),
             reachable: yes(&value, "/reachable"),
             status: int(&value, "/http_status").unwrap_or(0),
+            outcome: string(&value, "/outcome"),
             error: string(&value, "/error"),
         }),
         "targets.json" if is_prometheus => services.targets.extend(monitoring::targets(source, &value, &at)),

@@ -56,7 +56,7 @@ impl Cluster {
         let urls: Vec<String> = self.ports.iter().map(|p| format!("http://127.0.0.1:{p}")).collect();
         let tables =
             "[parameters.etcd]\ndescription=\"d\"\n[[etcd]]\nurl=\"{etcd}\"\nprefixes=[\"/banned/\", \"/fill/\"]\n";
-        Run::new(tables).set("etcd", &urls.join(",")).run().code(0).bundle()
+        Run::new(tables).patient().set("etcd", &urls.join(",")).run().code(0).bundle()
     }
 
     fn member(&self, bundle: &crate::support::cli::Bundle, i: usize) -> serde_json::Value {

@@ -28,7 +28,8 @@ fn services_podman_answers_as_docker_does() {
     command.args(["system", "service", "--time=0"]).arg(format!("unix://{}", socket.display()));
     let mut server = Server::start(dir.path(), "podman", command);
     server.until("its socket exists", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
-    let collect = || Run::new("[[docker]]\n").env("DOCKER_HOST", format!("unix://{}", socket.display())).run().bundle();
+    let collect =
+        || Run::new("[[docker]]\n").patient().env("DOCKER_HOST", format!("unix://{}", socket.display())).run().bundle();
     let bundle = collect();
     assert_eq!(bundle.outcome("services/docker"), "ok", "{}", reason(&bundle, "services/docker"));
     assert!(json(&bundle, "services/docker/version.json")["ApiVersion"].is_string());
