@@ -61,7 +61,7 @@ const NAMES: [(&str, &str, &str); 37] = [
 ];
 
 /// Directories that lie directly below a bundle's top directory.
-const INNER: [&str; 15] = [
+const INNER: [&str; 16] = [
     "cluster-info",
     "cluster-resources",
     "config",
@@ -74,6 +74,7 @@ const INNER: [&str; 15] = [
     "network",
     "object-store",
     "ports",
+    "services",
     "tables",
     "triage",
     "usage",

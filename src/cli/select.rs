@@ -9,7 +9,7 @@ use crate::collect::{Item, Lane};
 use crate::model::ItemId;
 
 /// Families of items that other items plan during the run.
-const SPAWNED: [&str; 5] = ["exec", "host", "http", "logs", "usage"];
+const SPAWNED: [&str; 6] = ["exec", "host", "http", "logs", "services", "usage"];
 
 /// Flags that narrow a plan.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -56,9 +56,9 @@ impl Selection {
         later || items.iter().any(|item| self.wants_id(item.id(), false))
     }
 
-    /// Whether nothing but items of this host is wanted, so that no cluster needs to be reached.
+    /// Whether nothing but items of this host and of services is wanted, so that no cluster needs to be reached.
     pub(super) fn only_host(&self) -> bool {
-        !self.families.is_empty() && self.families.iter().all(|f| f == "host")
+        !self.families.is_empty() && self.families.iter().all(|f| f == "host" || f == "services")
     }
 
     /// Whether items of this host were asked for.

@@ -11,7 +11,7 @@ use super::connection::ConnectionArgs;
 use super::output::{Output, usage};
 use super::select::{SelectArgs, Selection};
 use crate::collect::kubernetes::{self, Cluster, ConnectError};
-use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host};
+use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host, services};
 use crate::model::{ItemId, Outcome};
 use crate::profile::{self, Profile, ProfileError};
 
@@ -66,6 +66,10 @@ pub(super) struct Session {
     pub(super) no_cluster: Option<NoCluster>,
     /// Why the profile and the namespaces are a guess, where they are one.
     doubt: Option<String>,
+    /// Credentials that stood on the command line in clear, by parameter.
+    exposed: Vec<String>,
+    /// What services take from outside of the profile.
+    ambient: services::Ambient,
 }
 
 /// Why the cluster is not read.
@@ -95,7 +99,11 @@ impl Session {
         let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
         let mut doubt = None;
         let (found, namespaces) = match (&cluster, chosen) {
-            (None, chosen) => (chosen.map_or_else(|| profile::find_builtin("host").cloned(), Ok)?, Vec::new()),
+            (None, Some(chosen)) => (chosen, Vec::new()),
+            (None, None) => match host::detect(profile::builtin(), &host::HostRoots::default()) {
+                Some(found) => (found.clone(), Vec::new()),
+                None => (profile::find_builtin("host")?.clone(), Vec::new()),
+            },
             (Some(cluster), Some(chosen)) => {
                 let candidates = std::slice::from_ref(&chosen);
                 let detection = cluster.detect(candidates, &connection.namespace).await.map_err(namespace_error)?;
@@ -110,7 +118,16 @@ impl Session {
             }
         };
         let parameters = parameters(&found, &profile.set)?;
-        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, doubt })
+        let exposed = exposed(&found, &profile.set);
+        let ambient = ambient(&profile.set);
+        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, doubt, exposed, ambient })
+    }
+
+    /// The parameters for the manifest: of a credential only that it was set.
+    pub(super) fn shown_parameters(&self) -> BTreeMap<String, String> {
+        let secret = |name: &str| self.profile.parameters.get(name).is_some_and(|p| p.secret);
+        let shown = |name: &str, value: &str| if secret(name) { "set, not shown".to_owned() } else { value.to_owned() };
+        self.parameters.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()
     }
 
     /// The items to run, before `--only` and `--skip`.
@@ -133,6 +150,7 @@ impl Session {
         if self.cluster.is_none() || selection.names_host() {
             items.extend(host::items(&self.profile));
         }
+        items.extend(services::items(&self.profile, &self.parameters, &self.ambient, limits));
         Ok(items)
     }
 
@@ -152,6 +170,11 @@ impl Session {
         }
         if let Some(doubt) = &self.doubt {
             output.notice(doubt);
+        }
+        for name in &self.exposed {
+            output.notice(&format!(
+                "--set {name}: the value stood on the command line, where others can read it (try: --set {name}=@FILE or {name}=env:VARIABLE)"
+            ));
         }
     }
 }
@@ -187,6 +210,7 @@ fn parameters(profile: &Profile, set: &[String]) -> anyhow::Result<BTreeMap<Stri
             let known = if known.is_empty() { "none".to_owned() } else { known };
             return Err(usage(format!("--set: profile {} has no parameter '{name}' (it has: {known})", profile.id)));
         };
+        let value = &given(name, value)?;
         if let Some(pattern) = &parameter.pattern {
             let fits = regex::Regex::new(&format!("^(?:{pattern})$"))?.is_match(value);
             if !fits {
@@ -199,6 +223,48 @@ fn parameters(profile: &Profile, set: &[String]) -> anyhow::Result<BTreeMap<Stri
         values.insert(name.to_owned(), value.to_owned());
     }
     Ok(values)
+}
+
+/// A value as it stands on the command line, or from `@FILE` or `env:VARIABLE`.
+fn given(name: &str, value: &str) -> anyhow::Result<String> {
+    if let Some(file) = value.strip_prefix('@') {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| usage(format!("--set {name}=@{file}: the file cannot be read: {e} (try: another file)")))?;
+        return Ok(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if let Some(variable) = value.strip_prefix("env:") {
+        return std::env::var(variable)
+            .map_err(|_| usage(format!("--set {name}=env:{variable}: the variable is not set (try: export it)")));
+    }
+    Ok(value.to_owned())
+}
+
+/// Credentials whose value was typed.
+fn exposed(profile: &Profile, set: &[String]) -> Vec<String> {
+    let typed = set.iter().filter_map(|pair| pair.split_once('='));
+    typed
+        .filter(|(name, value)| {
+            let secret = profile.parameters.get(*name).is_some_and(|p| p.secret);
+            // An address without a password is no secret, although one with it is.
+            let harmless = value.is_empty() || value.starts_with('@') || value.starts_with("env:");
+            let address =
+                value.contains("://") && !value.contains('@') || value.contains('=') && !value.contains("password");
+            secret && !harmless && !address
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// What services take from the environment, as their usual clients do.
+fn ambient(set: &[String]) -> services::Ambient {
+    let env: BTreeMap<String, String> =
+        services::VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
+    services::Ambient {
+        user: env.get("USER").or_else(|| env.get("LOGNAME")).cloned(),
+        home: std::env::home_dir(),
+        named: set.iter().filter_map(|pair| Some(pair.split_once('=')?.0.to_owned())).collect(),
+        env,
+    }
 }
 
 async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Option<NoCluster>)> {

@@ -10,6 +10,7 @@ mod item;
 pub mod kubernetes;
 mod limits;
 pub mod retry;
+pub mod services;
 mod sink;
 
 pub use engine::{Engine, RunResult, Wanted};

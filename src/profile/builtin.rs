@@ -5,10 +5,14 @@ use std::sync::LazyLock;
 use super::{Profile, ProfileError, parse};
 
 /// Id and text of each `profiles/<id>/profile.toml`. A test walks the folder, so that none can be forgotten here.
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 7] = [
     ("host", include_str!("../../profiles/host/profile.toml")),
     ("kms", include_str!("../../profiles/kms/profile.toml")),
     ("kubernetes", include_str!("../../profiles/kubernetes/profile.toml")),
+    ("kvstore", include_str!("../../profiles/kvstore/profile.toml")),
+    ("monitoring", include_str!("../../profiles/monitoring/profile.toml")),
+    ("mpc-wallet", include_str!("../../profiles/mpc-wallet/profile.toml")),
+    ("parthenon", include_str!("../../profiles/parthenon/profile.toml")),
 ];
 
 static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::Profile;
+use super::{Profile, services};
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,8 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     }
     let mut seen = BTreeSet::new();
     let ids = profile.exec.iter().map(|e| ("exec", &e.id)).chain(profile.http.iter().map(|h| ("http", &h.id)));
+    let ids = ids.chain(profile.endpoint.iter().map(|e| ("endpoint", &e.id)));
+    let ids = ids.chain(profile.files.iter().map(|f| ("files", &f.id)));
     for (family, id) in ids {
         if !seen.insert((family, id)) {
             return Err(malformed(format!("[[{family}]] id = \"{id}\" stands twice")));
@@ -70,6 +72,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
             return Err(malformed(format!("[[http]] id = \"{}\": path must begin with a slash", http.id)));
         }
     }
+    services::check(&profile).map_err(malformed)?;
     for (name, parameter) in &profile.parameters {
         if let Some(pattern) = &parameter.pattern {
             regex::Regex::new(pattern).map_err(|e| malformed(format!("[parameters.{name}] pattern: {e}")))?;

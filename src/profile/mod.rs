@@ -7,6 +7,7 @@
 mod builtin;
 mod load;
 mod select;
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ use serde::Deserialize;
 pub use builtin::{all as builtin, find as find_builtin};
 pub use load::{ProfileError, load_dir, parse};
 pub use select::LabelSelector;
+pub use services::{
+    Alertmanager, Auth, Docker, Endpoint, Etcd, FileKind, Files, JsonRpc, Postgres, PostgresQuery, Prometheus,
+    is_read_method,
+};
 
 /// What to collect from one kind of system.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +48,30 @@ pub struct Profile {
     /// HTTP endpoints of pods to read through the API server's proxy.
     #[serde(default)]
     pub http: Vec<Http>,
+    /// Docker or Podman engines.
+    #[serde(default)]
+    pub docker: Vec<Docker>,
+    /// Prometheus servers.
+    #[serde(default)]
+    pub prometheus: Vec<Prometheus>,
+    /// Alertmanagers.
+    #[serde(default)]
+    pub alertmanager: Vec<Alertmanager>,
+    /// etcd clusters.
+    #[serde(default)]
+    pub etcd: Vec<Etcd>,
+    /// PostgreSQL databases.
+    #[serde(default)]
+    pub postgres: Vec<Postgres>,
+    /// Nodes that speak JSON-RPC.
+    #[serde(default)]
+    pub jsonrpc: Vec<JsonRpc>,
+    /// HTTP endpoints of any service.
+    #[serde(default)]
+    pub endpoint: Vec<Endpoint>,
+    /// Files of the host.
+    #[serde(default)]
+    pub files: Vec<Files>,
 }
 
 /// Where in a cluster the system is.
@@ -81,6 +110,10 @@ pub struct Parameter {
     /// Regular expression that a value must match as a whole.
     #[serde(default)]
     pub pattern: Option<String>,
+    /// Whether a value is a credential, or may hold one. It never reaches the manifest, `--set name=@FILE` and
+    /// `--set name=env:VARIABLE` keep it off the command line, and a value typed there is warned about.
+    #[serde(default)]
+    pub secret: bool,
 }
 
 /// A read-only command in a container.

@@ -15,7 +15,13 @@ use super::version;
 use crate::model::place::{position, toml_error};
 
 /// Profile and text of each `profiles/<id>/signatures.toml`. A test walks the folder, so that none can be forgotten here.
-pub(super) const SOURCES: [(&str, &str); 1] = [("kms", include_str!("../../profiles/kms/signatures.toml"))];
+pub(super) const SOURCES: [(&str, &str); 5] = [
+    ("kms", include_str!("../../profiles/kms/signatures.toml")),
+    ("kvstore", include_str!("../../profiles/kvstore/signatures.toml")),
+    ("monitoring", include_str!("../../profiles/monitoring/signatures.toml")),
+    ("mpc-wallet", include_str!("../../profiles/mpc-wallet/signatures.toml")),
+    ("parthenon", include_str!("../../profiles/parthenon/signatures.toml")),
+];
 
 /// Lines behind a match in which `followed_by` is looked for.
 pub(super) const FOLLOW_LINES: usize = 8;

@@ -55,9 +55,14 @@ pub(super) fn status(findings: &[Finding], facts: &Facts, manifest: &Manifest, c
 }
 
 /// Whether enough was seen to say that all is well. For Kubernetes: pods were listed, and what the programs say (logs) or
-/// what happened to them (events) is there too. For a host: its file systems or memory.
+/// what happened to them (events) is there too. For a host: its file systems or memory. For services beside a cluster:
+/// one of them answered.
 fn enough(facts: &Facts, manifest: &Manifest) -> bool {
     if manifest.profile == "host" && facts.host.was_seen() {
+        return true;
+    }
+    let no_cluster = facts.lists.is_empty() && facts.pods.is_empty();
+    if no_cluster && facts.beside.was_seen() {
         return true;
     }
     let listed = |plural: &str| facts.lists.iter().any(|(_, listed, _)| listed == plural);

@@ -21,6 +21,7 @@ mod redact_zip;
 mod redaction;
 mod redaction_fixtures;
 mod serve;
+mod services;
 mod support;
 mod triage;
 mod triage_data;

@@ -52,7 +52,7 @@ impl Finish<'_> {
         let header = SpoolHeader {
             tool: Tool::this(),
             profile: self.session.profile.id.clone(),
-            parameters: self.session.parameters.clone(),
+            parameters: self.session.shown_parameters(),
             namespaces: self.session.namespaces.clone(),
             case: self.case.clone(),
             started: self.started,
@@ -69,7 +69,7 @@ impl Finish<'_> {
             tool: Tool::this(),
             status: result.status,
             profile: self.session.profile.id.clone(),
-            parameters: self.session.parameters.clone(),
+            parameters: self.session.shown_parameters(),
             namespaces: self.session.namespaces.clone(),
             case: self.case.clone(),
             started: self.started,

@@ -6,6 +6,7 @@
 mod blocking;
 mod cgroup;
 mod command;
+mod detect;
 mod disks;
 mod gather;
 mod kernel_log;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use super::Item;
 use crate::profile::Profile;
+pub use detect::detect;
 use gather::HostItem;
 pub use roots::HostRoots;
 

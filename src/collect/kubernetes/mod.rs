@@ -19,7 +19,7 @@ mod list;
 mod logs;
 mod nodes;
 mod objects;
-mod placeholder;
+pub(super) mod placeholder;
 mod plan;
 mod pod;
 mod pods;

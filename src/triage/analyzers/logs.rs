@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::{Context, owner_path};
 use crate::triage::draft::Draft;
-use crate::triage::facts::{LogFacts, Pod, Role, State};
+use crate::triage::facts::{EngineContainer, LogFacts, Pod, Role, State};
 use crate::triage::finding::{Category, Severity, Subject};
 use crate::triage::signatures::{Signature, When};
 use crate::triage::text;
@@ -99,7 +99,16 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
             if hit.last.is_some_and(|at| facts.now - at > STALE) {
                 continue;
             }
-            let subject = Subject::new("pod", &key.namespace, &key.pod);
+            let engine = facts.beside.containers.iter().find(|c| key.namespace.is_empty() && c.name == key.pod);
+            // A line that explains why a program ends is critical where a program has ended.
+            let ended =
+                engine.is_some_and(EngineContainer::failed) && signature.when == When::Crash && !signature.wrapper;
+            let severity = if ended { Severity::Critical } else { severity };
+            let subject = match (key.namespace.is_empty(), engine) {
+                (false, _) => Subject::new("pod", &key.namespace, &key.pod),
+                (true, Some(_)) => Subject::new("container", "", &key.pod),
+                (true, None) => Subject::new("file", "", &key.pod),
+            };
             out.push(
                 draft(context, &subject, log, signature, hit, severity).confidence(0.7).between(hit.first, hit.last),
             );

@@ -30,12 +30,18 @@ const OBJECTS: [(&str, &str); 8] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Alert {
     pub(crate) at: At,
+    /// Which Prometheus: the directory below `services/`.
+    pub(crate) source: String,
     pub(crate) name: String,
     /// The label of that name, in lower case; empty when it has none.
     pub(crate) severity: String,
+    /// `firing` or `pending`.
+    pub(crate) state: String,
     /// Whether it fires; it is pending otherwise.
     pub(crate) firing: bool,
     pub(crate) since: Option<Timestamp>,
+    /// What its expression gave.
+    pub(crate) value: String,
     /// The annotation `summary`, or `description`, or `message`.
     pub(crate) summary: String,
     pub(crate) labels: BTreeMap<String, String>,
@@ -86,7 +92,10 @@ fn alert(path: &Arc<str>, index: usize, found: &Value) -> Option<Alert> {
     Some(Alert {
         at: At { path: Arc::clone(path), place: Place::Pointer(format!("/data/alerts/{index}")) },
         severity: labels.get("severity").map(|s| s.to_ascii_lowercase()).unwrap_or_default(),
+        source: path.split('/').nth(1).unwrap_or_default().to_owned(),
+        state: string(found, "/state"),
         firing: text(found, "/state") == "firing",
+        value: string(found, "/value"),
         since: time(found, "/activeAt"),
         summary: summary.unwrap_or_default(),
         subject,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, usage};
+use super::{At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, services, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -37,7 +37,7 @@ pub(crate) fn load(
     let scanner = LogScanner::new(signatures);
     for entry in store.entries() {
         let path = entry.path.as_str();
-        let result = if layout::parse_log(path).is_some() {
+        let result = if layout::parse_log(path).is_some() || services::parse_log(path).is_some() {
             // Read below, several at a time.
             Ok(())
         } else if let Some((group, plural, namespace)) = layout::parse_objects(path) {
@@ -80,6 +80,12 @@ pub(crate) fn load(
                     trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}"));
                 }
             })
+        } else if services::is_fact(path) {
+            services::add(&mut facts.beside, store, path).map(|problem| {
+                if let Some(problem) = problem {
+                    trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {problem}"));
+                }
+            })
         } else if path == layout::CLUSTER_VERSION {
             document(&mut facts, store, path, &mut |facts, _, value| {
                 facts.server_version = super::value::string(value, "/string");
@@ -105,6 +111,7 @@ pub(crate) fn load(
         trouble(&mut facts, &path, Place::Line(1), &reason);
     }
     gone(&mut facts, store, manifest);
+    facts.beside.finish();
     order_events(&mut facts);
     Ok(facts)
 }
@@ -121,7 +128,9 @@ type Scanned = (LogKey, Result<LogFacts, StoreError>);
 fn scan_logs(store: &dyn Store, scanner: &LogScanner) -> Vec<(String, Scanned)> {
     let logs: Vec<(&str, LogKey)> = (store.entries().iter())
         .filter_map(|entry| {
-            let (namespace, pod, container, previous) = layout::parse_log(&entry.path)?;
+            let Some((namespace, pod, container, previous)) = layout::parse_log(&entry.path) else {
+                return Some((entry.path.as_str(), services::parse_log(&entry.path)?));
+            };
             let (namespace, pod, container) = (namespace.to_owned(), pod.to_owned(), container.to_owned());
             Some((entry.path.as_str(), LogKey { namespace, pod, container, previous }))
         })

@@ -12,6 +12,7 @@ mod load;
 mod logs;
 mod metrics;
 mod objects;
+mod services;
 mod usage;
 pub(crate) mod value;
 mod workload_types;
@@ -26,6 +27,7 @@ pub(crate) use inside::{Answer, Config, Port};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use metrics::Scrape;
+pub(crate) use services::{Container as EngineContainer, Services};
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
@@ -113,6 +115,8 @@ pub(crate) struct Facts {
     pub(crate) answers: Vec<Answer>,
     /// The machine on which the bundle was made, where it was looked at.
     pub(crate) host: Host,
+    /// Services beside a cluster.
+    pub(crate) beside: Services,
     /// Lists that are in the bundle: API group, plural, namespace (empty for cluster scope).
     pub(crate) lists: BTreeSet<(String, String, String)>,
     /// What could not be read, with the reason.

@@ -6,7 +6,7 @@ use super::types::{self, FACTS};
 use crate::model::Manifest;
 use crate::model::quantity;
 use crate::model::time::Timestamp;
-use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, State};
+use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, Scrape, State};
 use crate::triage::finding::Place;
 use crate::triage::signatures::Signatures;
 
@@ -54,19 +54,39 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
                 "key_ids": h.key_ids, "key_error": h.key_error, "networks": networks, "at": at(&h.at("{"), "")})
         })),
         "scrapes" => list(&mut facts.scrapes.iter().map(|s| {
-            let mut values: Map<String, Value> = Map::new();
-            for sample in &s.samples {
-                let sum = values.get(&sample.name).and_then(Value::as_f64).unwrap_or_default() + sample.value;
-                values.insert(sample.name.clone(), json!(finite(sum)));
-            }
-            let samples: Vec<Value> = (s.samples.iter())
-                .map(|m| {
-                    json!({"name": m.name, "labels": m.labels, "value": finite(m.value),
-                        "at": place(&s.path, m.line, "", &m.text)})
-                })
-                .collect();
+            let (values, samples) = samples(s);
             json!({"namespace": s.pod.0, "pod": s.pod.1, "values": values, "samples": samples,
                 "at": place(&s.path, 1, "", "")})
+        })),
+        "service_metrics" => list(&mut facts.beside.scrapes.iter().map(|s| {
+            let (values, samples) = samples(s);
+            json!({"source": s.pod.1, "values": values, "samples": samples, "at": place(&s.path, 1, "", "")})
+        })),
+        "connections" => list(&mut facts.beside.connections.iter().map(|c| {
+            let text = if c.reachable { format!("{} answers", c.address) } else { c.error.clone() };
+            json!({"source": c.source, "address": c.address, "reachable": c.reachable, "status": c.status, "outcome": c.outcome,
+                "error": c.error, "at": at(&c.at, &text)})
+        })),
+        "engine_containers" => list(&mut facts.beside.containers.iter().map(|c| {
+            let text = format!("{}: {}, exit code {}, {} restarts {}", c.name, c.status, c.exit_code, c.restarts, c.health);
+            json!({"source": c.source, "name": c.name, "project": c.project, "service": c.service, "status": c.status,
+                "exit_code": c.exit_code, "oom_killed": c.oom_killed, "restarts": c.restarts, "health": c.health,
+                "health_output": c.health_output, "error": c.error, "failed": c.failed(),
+                "ended_s": age(now, c.finished), "memory_limit": c.memory_limit, "env": c.env, "args": c.args,
+                "mounts": c.mounts, "weak": c.weak, "at": at(&c.at, text.trim_end())})
+        })),
+        "targets" => list(&mut facts.beside.targets.iter().map(|t| {
+            let text = format!("{} {} is {} {}", t.job, t.instance, t.health, t.error);
+            json!({"source": t.source, "job": t.job, "instance": t.instance, "health": t.health, "error": t.error,
+                "host": t.host, "url": t.url, "stored": t.stored, "at": at(&t.at, text.trim_end())})
+        })),
+        "alert_rules" => list(&mut facts.beside.rules.iter().map(|r| {
+            json!({"source": r.source, "name": r.name, "alerting": r.alerting, "query": r.query, "health": r.health,
+                "error": r.error, "state": r.state, "metrics": r.metrics, "missing": r.missing,
+                "at": at(&r.at, &format!("{}: {}", r.name, r.query))})
+        })),
+        "documents" => list(&mut facts.beside.documents.iter().map(|d| {
+            json!({"source": d.source, "file": d.file, "value": d.value, "at": at(&d.at, "")})
         })),
         "ports" => list(&mut facts.ports.iter().map(|p| {
             json!({"namespace": p.pod.0, "pod": p.pod.1, "address": p.address, "port": p.port,
@@ -80,8 +100,8 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
             json!({"namespace": a.pod.0, "pod": a.pod.1, "id": a.id, "body": a.body, "at": place(&a.path, 1, "", &a.body)})
         })),
         "alerts" => list(&mut facts.alerts.iter().map(|a| {
-            json!({"name": a.name, "severity": a.severity, "firing": a.firing, "summary": a.summary, "labels": a.labels,
-                "age_s": age(now, a.since), "at": at(&a.at, &a.show())})
+            json!({"source": a.source, "name": a.name, "severity": a.severity, "state": a.state, "firing": a.firing,
+                "value": a.value, "summary": a.summary, "labels": a.labels, "age_s": age(now, a.since), "at": at(&a.at, &a.show())})
         })),
         "ledger" => list(&mut manifest.ledger.iter().enumerate().map(|(i, e)| {
             #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
@@ -99,6 +119,19 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
         "parameters" => json!(manifest.parameters),
         _ => FACTS.iter().find(|f| f.field.name == name).map_or(Value::Null, |f| types::empty(&f.field.of)),
     }
+}
+
+/// Sums of the values of a scrape by name, and each value.
+fn samples(scrape: &Scrape) -> (Map<String, Value>, Vec<Value>) {
+    let mut values: Map<String, Value> = Map::new();
+    for sample in &scrape.samples {
+        let sum = values.get(&sample.name).and_then(Value::as_f64).unwrap_or_default() + sample.value;
+        values.insert(sample.name.clone(), json!(finite(sum)));
+    }
+    let samples = scrape.samples.iter().map(|m| {
+        json!({"name": m.name, "labels": m.labels, "value": finite(m.value), "at": place(&scrape.path, m.line, "", &m.text)})
+    });
+    (values, samples.collect())
 }
 
 /// JSON has no infinity; the largest number stands for it.

@@ -24,12 +24,18 @@ use crate::profile::{self, LabelSelector};
 use load::Rule;
 
 /// Profile and text of each `profiles/<id>/rules.toml`. A test walks the folder, so that none can be forgotten here.
-const SOURCES: [(&str, &str); 2] = [
+const SOURCES: [(&str, &str); 6] = [
     ("kms", include_str!("../../../profiles/kms/rules.toml")),
     ("kubernetes", include_str!("../../../profiles/kubernetes/rules.toml")),
+    ("kvstore", include_str!("../../../profiles/kvstore/rules.toml")),
+    ("monitoring", include_str!("../../../profiles/monitoring/rules.toml")),
+    ("mpc-wallet", include_str!("../../../profiles/mpc-wallet/rules.toml")),
+    ("parthenon", include_str!("../../../profiles/parthenon/rules.toml")),
 ];
 /// Rules that hold for every profile with a cluster.
 const COMMON: &str = "kubernetes";
+/// Rules about services beside a cluster; they hold for every profile.
+const SERVICES: &str = "monitoring";
 
 static BUILT_IN: LazyLock<BTreeMap<&str, Vec<Arc<Rule>>>> = LazyLock::new(|| {
     SOURCES
@@ -85,8 +91,12 @@ impl Rulebook {
     #[must_use]
     pub fn builtin(id: &str) -> Self {
         let mut rules = Vec::new();
-        let ids = [COMMON, id];
-        for source in ids.iter().skip(usize::from(id == COMMON || id == "host")) {
+        let ids = [COMMON, SERVICES, id];
+        let ids = ids.iter().enumerate().filter(|(i, source)| {
+            let again = ids[..*i].contains(source);
+            !again && !(**source == COMMON && id == "host")
+        });
+        for (_, source) in ids {
             let found = BUILT_IN.get(source).into_iter().flatten();
             rules.extend(found.map(|rule| ((*source).to_owned(), Arc::clone(rule))));
         }

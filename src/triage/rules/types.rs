@@ -250,15 +250,107 @@ static LOG: Record = Record {
     ],
 };
 
+static CONNECTION: Record = Record {
+    name: "connection",
+    fields: &[
+        field("source", Text, "such as `endpoint-health-node-1`"),
+        field("address", Text, ""),
+        field("reachable", Bool, "it answered"),
+        field("status", Int, "HTTP status, 0 without one"),
+        field("outcome", Text, "of what did not answer; `not-applicable` where only the profile guessed the address"),
+        field("error", Text, "why it did not answer"),
+        AT,
+    ],
+};
+
+static ENGINE_CONTAINER: Record = Record {
+    name: "engine container",
+    fields: &[
+        field("source", Text, "`docker`"),
+        field("name", Text, ""),
+        field("project", Text, "compose project"),
+        field("service", Text, "compose service"),
+        field("status", Text, "`running`, `exited`, `restarting`, ..."),
+        field("exit_code", Int, ""),
+        field("oom_killed", Bool, ""),
+        field("restarts", Int, ""),
+        field("health", Text, "`healthy`, `unhealthy`, `starting`, or empty without a check"),
+        field("health_output", Text, "what the last check printed"),
+        field("error", Text, "why it could not be started"),
+        field("failed", Bool, "it ended with an error, or was started again"),
+        field("ended_s", Int, "seconds since it ended, -1 when unknown"),
+        field("memory_limit", Int, "bytes, 0 when there is none"),
+        field("env", MapOf(&Text), "variables whose values the profile keeps"),
+        field("args", List(&Text), ""),
+        field("mounts", List(&Text), "where volumes are mounted"),
+        field("weak", List(&Text), "credentials with a well-known value"),
+        AT,
+    ],
+};
+
+static TARGET: Record = Record {
+    name: "target",
+    fields: &[
+        field("source", Text, "`prometheus`"),
+        field("job", Text, ""),
+        field("instance", Text, ""),
+        field("health", Text, "`up`, `down` or `unknown`"),
+        field("error", Text, ""),
+        field("host", Text, "host and port that are really asked"),
+        field("url", Text, ""),
+        field("stored", Float, "samples of the last scrape, -1 when unknown"),
+        AT,
+    ],
+};
+
+static ALERT_RULE: Record = Record {
+    name: "alert rule",
+    fields: &[
+        field("source", Text, "`prometheus`"),
+        field("name", Text, ""),
+        field("alerting", Bool, "false for a recording rule"),
+        field("query", Text, ""),
+        field("health", Text, "`ok`, `err` or `unknown`"),
+        field("error", Text, ""),
+        field("state", Text, "`firing`, `pending` or `inactive`"),
+        field("metrics", List(&Text), "series that it needs"),
+        field("missing", List(&Text), "those of them that do not exist"),
+        AT,
+    ],
+};
+
 static ALERT: Record = Record {
     name: "alert",
     fields: &[
+        field("source", Text, "`prometheus`"),
         field("name", Text, ""),
         field("severity", Text, "its label, in lower case"),
+        field("state", Text, "`firing` or `pending`"),
         field("firing", Bool, "it is pending otherwise"),
+        field("value", Text, ""),
         field("summary", Text, ""),
         field("labels", MapOf(&Text), ""),
         field("age_s", Int, "seconds since it began, -1 when unknown"),
+        AT,
+    ],
+};
+
+static DOCUMENT: Record = Record {
+    name: "document",
+    fields: &[
+        field("source", Text, "first directory below `services/`"),
+        field("file", Text, "the rest of the path"),
+        field("value", Any, "the document"),
+        AT,
+    ],
+};
+
+static SERVICE_METRICS: Record = Record {
+    name: "service metrics",
+    fields: &[
+        field("source", Text, "first directory below `services/`"),
+        field("values", MapOf(&Float), "value of each metric, summed over its labels"),
+        field("samples", List(&RecordOf(&SAMPLE)), "each value; buckets of histograms are left out"),
         AT,
     ],
 };
@@ -287,7 +379,7 @@ static CLOCK: Record = Record {
 };
 
 /// Every fact, in the order of the documentation.
-pub(super) static FACTS: [Fact; 16] = [
+pub(super) static FACTS: [Fact; 22] = [
     fact("pods", List(&RecordOf(&PODS)), "pods", "`cluster-resources/pods/<ns>.json`"),
     fact(
         "containers",
@@ -314,7 +406,28 @@ pub(super) static FACTS: [Fact; 16] = [
     fact("ports", List(&RecordOf(&PORT)), "listening TCP ports inside of pods", "`ports/<ns>/<pod>/*.txt`"),
     fact("configs", List(&RecordOf(&CONFIG)), "configuration files of pods", "`config/<ns>/<pod>/*.json`, `*.toml`"),
     fact("answers", List(&RecordOf(&ANSWER)), "HTTP endpoints of pods", "`health/<ns>/<pod>/http-<id>.txt`"),
+    fact("connections", List(&RecordOf(&CONNECTION)), "direct probes of services", "`services/*/connection.json`"),
+    fact(
+        "engine_containers",
+        List(&RecordOf(&ENGINE_CONTAINER)),
+        "containers of Docker or Podman",
+        "`services/docker*/inspect.json`",
+    ),
+    fact(
+        "targets",
+        List(&RecordOf(&TARGET)),
+        "targets of Prometheus",
+        "`services/prometheus*/targets.json`, `samples-stored.json`",
+    ),
+    fact(
+        "alert_rules",
+        List(&RecordOf(&ALERT_RULE)),
+        "rules of Prometheus",
+        "`services/prometheus*/rules.json`, `metric-names.json`",
+    ),
     fact("alerts", List(&RecordOf(&ALERT)), "alerts of Prometheus", "`services/prometheus*/alerts.json`"),
+    fact("documents", List(&RecordOf(&DOCUMENT)), "other documents of services", "`services/**/*.json`"),
+    fact("service_metrics", List(&RecordOf(&SERVICE_METRICS)), "metrics of services", "`services/**/*.prom`"),
     fact("ledger", List(&RecordOf(&LEDGER)), "planned items and their outcome", "`manifest.json`"),
     fact("clocks", List(&RecordOf(&CLOCK)), "clock offsets", "`manifest.json`"),
     fact("profile", Text, "id of the profile", "`manifest.json`"),

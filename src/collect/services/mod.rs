@@ -1,0 +1,25 @@
+//! Services beside a cluster: engines of containers, monitoring, etcd, PostgreSQL, JSON-RPC nodes, HTTP endpoints, files.
+//!
+//! A profile names them in tables of their own (`[[docker]]`, `[[prometheus]]`, ...). Each source has one item that finds out
+//! whether it is there; it writes `services/<source>[-<name>]/connection.json` and plans the questions, each an item of
+//! its own. Nothing is ever written to a service, and nothing is asked that has a side effect.
+
+mod alertmanager;
+mod ask;
+mod docker;
+mod endpoint;
+mod etcd;
+mod files;
+mod http;
+mod item;
+mod jsonrpc;
+mod metrics;
+mod plan;
+mod postgres;
+mod prometheus;
+mod scrub;
+mod target;
+mod tls;
+
+pub use plan::items;
+pub use target::{Ambient, VARIABLES};

@@ -1,0 +1,162 @@
+//! The series that a PromQL expression needs.
+
+use std::collections::BTreeSet;
+
+/// Words of the language that stand where a series could.
+const WORDS: [&str; 16] = [
+    "and",
+    "atan2",
+    "bool",
+    "by",
+    "end",
+    "group_left",
+    "group_right",
+    "ignoring",
+    "inf",
+    "nan",
+    "offset",
+    "on",
+    "or",
+    "start",
+    "unless",
+    "without",
+];
+/// Words behind which labels stand in parentheses.
+const LABELS: [&str; 6] = ["by", "group_left", "group_right", "ignoring", "on", "without"];
+
+/// Names of the series without which an expression gives nothing, sorted. An expression with `or` or `absent` may give
+/// something without any of them, so it needs none.
+pub(super) fn series(query: &str) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    let mut chars = query.char_indices().peekable();
+    let mut last = String::new();
+    while let Some((start, c)) = chars.next() {
+        match c {
+            '"' | '\'' | '`' => {
+                let mut escaped = false;
+                for (_, d) in chars.by_ref() {
+                    if d == c && !escaped {
+                        break;
+                    }
+                    escaped = d == '\\' && !escaped && c != '`';
+                }
+            }
+            '{' | '[' => skip(&mut chars, c),
+            '(' if LABELS.contains(&last.as_str()) => skip(&mut chars, '('),
+            '#' => while chars.next().is_some_and(|(_, d)| d != '\n') {},
+            c if c.is_ascii_alphabetic() || c == '_' || c == ':' => {
+                let mut end = start + 1;
+                while let Some((at, _)) = chars.next_if(|(_, d)| d.is_ascii_alphanumeric() || matches!(d, '_' | ':')) {
+                    end = at + 1;
+                }
+                let word = &query[start..end];
+                let called = query[end..].trim_start().starts_with('(');
+                let lower = word.to_ascii_lowercase();
+                if lower == "or" || lower.starts_with("absent") && called {
+                    return Vec::new();
+                }
+                if !called && !WORDS.contains(&lower.as_str()) && !aggregates(&lower, &query[end..]) {
+                    found.insert(word.to_owned());
+                }
+                last = lower;
+                continue;
+            }
+            // `5m` behind `offset`, and numbers.
+            c if c.is_ascii_digit() => {
+                while chars.next_if(|(_, d)| d.is_ascii_alphanumeric() || *d == '.').is_some() {}
+            }
+            c if c.is_whitespace() => continue,
+            _ => {}
+        }
+        last.clear();
+    }
+    found.into_iter().collect()
+}
+
+/// `sum by (x) (...)`: the name of an aggregation, before its labels.
+fn aggregates(word: &str, rest: &str) -> bool {
+    const AGGREGATIONS: [&str; 12] = [
+        "avg",
+        "bottomk",
+        "count",
+        "count_values",
+        "group",
+        "max",
+        "min",
+        "quantile",
+        "stddev",
+        "stdvar",
+        "sum",
+        "topk",
+    ];
+    let rest = rest.trim_start();
+    AGGREGATIONS.contains(&word) && (rest.starts_with("by") || rest.starts_with("without"))
+}
+
+/// Passes over what stands in brackets, quotes respected.
+fn skip(chars: &mut std::iter::Peekable<std::str::CharIndices<'_>>, open: char) {
+    let close = match open {
+        '{' => '}',
+        '[' => ']',
+        _ => ')',
+    };
+    let mut quote = None;
+    let mut escaped = false;
+    for (_, c) in chars.by_ref() {
+        match quote {
+            Some(q) => {
+                if c == q && !escaped {
+                    quote = None;
+                }
+                escaped = c == '\\' && !escaped;
+            }
+            None if c == close => return,
+            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_series_of_real_rules() {
+        for (query, want) in [
+            ("up{job=\"mpc-nodes\"} == 0", "up"),
+            ("count(up{job=\"a\"} == 1) < 4", "up"),
+            ("histogram_quantile(0.95, rate(mpc_x_bucket[5m])) > 30", "mpc_x_bucket"),
+            ("a{name=~\"x(y|z)}\"} / b{n='q'} > 0.85", "a b"),
+            (
+                "100 - (avg by(instance)(rate(node_cpu_seconds_total{mode=\"idle\"}[5m]))*100) > 80",
+                "node_cpu_seconds_total",
+            ),
+            ("(time() - drachma_best_block_time) > 1800", "drachma_best_block_time"),
+            ("sum by (job) (x) / on(job) group_left(y) z offset 5m", "x z"),
+            (
+                "(kvstore:error_rate_5m / kvstore:request_rate_5m) * 100 > 5",
+                "kvstore:error_rate_5m kvstore:request_rate_5m",
+            ),
+            ("absent(x)", ""),
+            ("a or b", ""),
+            (
+                "predict_linear(node_filesystem_avail_bytes{mountpoint=\"/\"}[1h], 24*3600) < 0",
+                "node_filesystem_avail_bytes",
+            ),
+            ("max(sum(a)) unless b # c", "a b"),
+            ("1e3 > Inf", ""),
+        ] {
+            assert_eq!(series(query).join(" "), want, "{query}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-z0-9_:é{}()\\[\\]\"'`\\\\#. ]{0,60}") {
+            let _ = series(&text);
+        }
+    }
+}
