@@ -37,7 +37,8 @@ pub fn markdown(view: &View<'_>) -> String {
     if !view.others.is_empty() {
         heading(&mut out, "Also wrong, and not explained by it");
         for finding in view.others.iter().take(OTHERS) {
-            out.push(format!("- **{}** {} ({})", finding.severity, escape(&line(&finding.title, 200)), level(finding)));
+            let title = escape(&line(&finding.title, 200));
+            out.push(format!("- **{}** {title} ({}; call {})", finding.severity, level(finding), escape(&finding.call.to_string())));
             if let Some(evidence) = finding.evidence.first() {
                 out.push(format!("  {}", code(&place(evidence))));
             }
@@ -95,6 +96,8 @@ fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
         out.push(format!("- because {}", escape(&line(reason, 220))));
     }
     heading(out, &format!("Do now ({})", who(root.level)));
+    out.push(format!("Call {}.", escape(&root.call.to_string())));
+    out.push(String::new());
     for (i, step) in root.remedy.iter().take(8).enumerate() {
         out.push(format!("{}. {}", i + 1, step_text(step)));
     }

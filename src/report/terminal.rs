@@ -69,7 +69,7 @@ pub fn terminal(view: &View<'_>, color: bool, width: usize) -> String {
             wrap(&mut out, &line(&evidence.excerpt, 200), "    ", "    ", width, str::to_owned);
         }
         out.push(String::new());
-        out.push(paint.bold("Do now"));
+        out.push(paint.bold(&format!("Do now; call {}", line(&root.call.to_string(), 100))));
         for (i, step) in root.remedy.iter().enumerate() {
             wrap(&mut out, step, &format!("  {}. ", i + 1), "     ", width, str::to_owned);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Category, Evidence, Finding, Level, Severity, Subject};
+use super::finding::{Call, Category, Evidence, Finding, Level, Severity, Subject, Who};
 use super::text;
 use crate::model::time::Timestamp;
 
@@ -18,6 +18,8 @@ pub(crate) struct Draft {
     pub(crate) category: Category,
     pub(crate) severity: Severity,
     pub(crate) level: Level,
+    /// None: who acts by the level.
+    pub(crate) call: Option<Call>,
     /// `{who}` stands for the subjects.
     pub(crate) title: String,
     pub(crate) meaning: String,
@@ -42,6 +44,7 @@ impl Draft {
             category,
             severity,
             level,
+            call: None,
             title: String::new(),
             meaning: String::new(),
             subjects: Vec::new(),
@@ -79,6 +82,11 @@ impl Draft {
 
     pub(crate) fn because(mut self, reason: impl Into<String>) -> Self {
         self.because.push(reason.into());
+        self
+    }
+
+    pub(crate) fn call(mut self, call: impl Into<Call>) -> Self {
+        self.call = Some(call.into());
         self
     }
 
@@ -121,9 +129,11 @@ impl Draft {
             self.meaning = other.meaning;
             self.category = other.category;
             self.level = other.level;
+            self.call = merged(other.call, self.call.take());
             self.remedy = other.remedy;
             self.evidence.splice(0..0, other.evidence);
         } else {
+            self.call = merged(self.call.take(), other.call);
             self.evidence.extend(other.evidence);
         }
         for subject in other.subjects {
@@ -142,6 +152,19 @@ impl Draft {
             }
         }
     }
+}
+
+/// Whom to call: the first says who, and parties of both are meant when both mean peers.
+fn merged(first: Option<Call>, second: Option<Call>) -> Option<Call> {
+    let (Some(mut call), Some(other)) = (first.clone(), second.clone()) else { return first.or(second) };
+    if call.who == other.who {
+        for party in other.parties {
+            if !call.parties.contains(&party) {
+                call.parties.push(party);
+            }
+        }
+    }
+    Some(call)
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
@@ -196,6 +219,7 @@ fn finish(mut draft: Draft, ids: &mut BTreeSet<String>) -> Reaching {
         category: draft.category,
         severity: draft.severity,
         level: draft.level,
+        call: draft.call.unwrap_or_else(|| Who::of(draft.level).into()),
         title,
         meaning: text::line(&draft.meaning, 800),
         subjects: draft.subjects,

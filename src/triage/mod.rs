@@ -12,6 +12,7 @@ mod root_cause;
 mod rules;
 mod scheduling;
 mod signatures;
+mod stages;
 mod synthetic;
 pub(crate) mod text;
 mod timeline;
@@ -19,7 +20,7 @@ mod verdict;
 mod version;
 
 pub use finding::{
-    Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, Subject, Triage,
+    Call, Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, Subject, Triage, Who,
 };
 pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
 pub use synthetic::{ManifestError, manifest_of};

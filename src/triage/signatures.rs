@@ -3,7 +3,7 @@
 //! A signature names literals (`anchors`) one of which stands in every line that it matches. One automaton looks for all of
 //! them at once; only lines with an anchor meet a regular expression.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -11,8 +11,9 @@ use chrono::TimeDelta;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::finding::{Category, Level};
+use super::finding::{Category, Level, Severity, Who};
 use super::rules::place::{position, toml_error};
+use super::stages::{Stage, Stages};
 use super::version;
 
 /// Profile and text of each `profiles/<id>/signatures.toml`. A test walks the folder, so that none can be forgotten here.
@@ -24,6 +25,8 @@ pub(super) const FOLLOW_LINES: usize = 8;
 const COUNT_MAX: u32 = 1_000;
 /// Memory of one compiled expression, in bytes.
 const REGEX_MAX: usize = 1 << 20;
+/// Characters of a captured value.
+const CAPTURE_MAX: usize = 80;
 
 static BUILT_IN: LazyLock<Vec<(&str, Arc<Signatures>)>> = LazyLock::new(|| {
     SOURCES
@@ -86,6 +89,18 @@ pub(crate) struct Signature {
     /// Another signature in the same log says more.
     #[serde(default)]
     pub(crate) wrapper: bool,
+    /// Whom to call, where the level does not say it. `peer` means the parties that the expression captures as `peer`.
+    #[serde(default)]
+    pub(crate) call: Option<Who>,
+    /// How bad it is in the log of a program that runs, where `when` does not say it.
+    #[serde(default)]
+    pub(crate) severity: Option<Severity>,
+    /// Signatures that say, further down in the same log, that it is over.
+    #[serde(default)]
+    resolved_by: Vec<String>,
+    /// Distance from the cause, for the chains.
+    #[serde(default = "Signature::causal")]
+    pub(crate) depth: u8,
     #[serde(default)]
     pub(crate) meaning: String,
     #[serde(default)]
@@ -107,6 +122,10 @@ impl Signature {
             && self.versions.as_deref().is_none_or(|range| version::admits(range, image))
     }
 
+    fn causal() -> u8 {
+        2
+    }
+
     fn no_category() -> Category {
         Category::Startup
     }
@@ -121,6 +140,8 @@ impl Signature {
 struct File {
     schema: u32,
     #[serde(default)]
+    stage: Vec<Stage>,
+    #[serde(default)]
     signature: Vec<Signature>,
 }
 
@@ -130,6 +151,8 @@ struct Compiled {
     regex: Regex,
     exclude: Option<Regex>,
     followed_by: Option<Regex>,
+    /// Names of its groups.
+    groups: Vec<String>,
 }
 
 /// `10m`, `2h`: a time span in a file.
@@ -153,6 +176,9 @@ pub(crate) struct Signatures {
     /// Signature of each anchor.
     owners: Vec<usize>,
     finder: AhoCorasick,
+    /// For each signature, those that are over when it is seen.
+    resolves: Vec<Vec<usize>>,
+    stages: Stages,
 }
 
 impl Signatures {
@@ -168,7 +194,28 @@ impl Signatures {
 
     /// Literals that a line must have one of to be worth a look.
     pub(crate) fn anchors(&self) -> impl Iterator<Item = &str> {
-        self.anchors.iter().map(String::as_str)
+        self.anchors.iter().map(String::as_str).chain(self.stages.anchors())
+    }
+
+    /// How a program of this profile starts.
+    pub(crate) fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// Signatures that are over when this one is seen.
+    pub(crate) fn resolved(&self, index: usize) -> &[usize] {
+        self.resolves.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the groups of a signature find in a line: name and value.
+    pub(crate) fn captured(&self, index: usize, line: &[u8]) -> Vec<(String, String)> {
+        let Some(compiled) = self.regexes.get(index).filter(|c| !c.groups.is_empty()) else { return Vec::new() };
+        let Some(found) = compiled.regex.captures(line) else { return Vec::new() };
+        let value = |name: &String| {
+            let bytes = found.name(name)?.as_bytes();
+            Some((name.clone(), super::text::line(&String::from_utf8_lossy(bytes), CAPTURE_MAX)))
+        };
+        compiled.groups.iter().filter_map(value).collect()
     }
 
     /// Indices of the signatures that match one line, in the order of the file.
@@ -184,6 +231,11 @@ impl Signatures {
             let Some(compiled) = self.regexes.get(*i) else { return false };
             compiled.regex.is_match(line) && !compiled.exclude.as_ref().is_some_and(|e| e.is_match(line))
         });
+        // A line that is known for what it says is not also one that wraps something.
+        let wraps = |i: &usize| self.list.get(*i).is_some_and(|s| s.wrapper && s.when == When::Note);
+        if !candidates.iter().all(wraps) {
+            candidates.retain(|i| !wraps(i));
+        }
         candidates
     }
 
@@ -195,6 +247,11 @@ impl Signatures {
     /// Whether this line is the one that must stand behind a match.
     pub(crate) fn follows(&self, index: usize, line: &[u8]) -> bool {
         self.regexes.get(index).and_then(|c| c.followed_by.as_ref()).is_some_and(|f| f.is_match(line))
+    }
+
+    /// Id and depth of each.
+    pub(crate) fn depths(&self) -> impl Iterator<Item = (&str, u8)> {
+        self.list.iter().map(|s| (s.id.as_str(), s.depth))
     }
 
     /// Number of signatures.
@@ -231,6 +288,13 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
     let kept = list.len();
     list.extend(file.signature);
     let mut mistakes = Vec::new();
+    let stages = match (base, file.stage.is_empty()) {
+        (Some(base), true) => base.stages.clone(),
+        _ => Stages::compile(file.stage).unwrap_or_else(|what| {
+            mistakes.push(format!("{origin}:1:1: {what}"));
+            Stages::default()
+        }),
+    };
     let mut compiled = Vec::new();
     let mut ids = BTreeSet::new();
     for (index, signature) in list.iter().enumerate() {
@@ -246,6 +310,20 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         mistakes.extend(wrong.iter().map(|w| format!("{origin}:{line}:{column}: signature `{}`: {w}", signature.id)));
         compiled.extend(found);
     }
+    let positions: BTreeMap<&str, usize> = list.iter().zip(0..).map(|(s, i)| (s.id.as_str(), i)).collect();
+    let mut resolves = vec![Vec::new(); list.len()];
+    for (index, signature) in list.iter().enumerate() {
+        for id in &signature.resolved_by {
+            match positions.get(id.as_str()) {
+                Some(at) => resolves[*at].push(index),
+                None => {
+                    let (line, column) = place(text, &signature.id);
+                    let what = format!("resolved_by: there is no signature `{id}`");
+                    mistakes.push(format!("{origin}:{line}:{column}: signature `{}`: {what}", signature.id));
+                }
+            }
+        }
+    }
     if !mistakes.is_empty() {
         return Err(SignatureError(mistakes.join("\n")));
     }
@@ -258,7 +336,7 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         .match_kind(MatchKind::Standard)
         .build(&anchors)
         .map_err(|e| SignatureError(format!("{origin}:1:1: anchors: {e}")))?;
-    Ok(Signatures { list, regexes: compiled, anchors, owners, finder })
+    Ok(Signatures { list, regexes: compiled, anchors, owners, finder, resolves, stages })
 }
 
 /// Line and column of the id of a signature.
@@ -272,8 +350,10 @@ fn compile(signature: &Signature) -> Result<Compiled, String> {
     let one = |key: &str, text: &str| {
         RegexBuilder::new(text).size_limit(REGEX_MAX).build().map_err(|e| format!("{key}: {e}"))
     };
+    let regex = one("regex", &signature.regex)?;
     Ok(Compiled {
-        regex: one("regex", &signature.regex)?,
+        groups: regex.capture_names().flatten().map(str::to_owned).collect(),
+        regex,
         exclude: signature.exclude.as_deref().map(|e| one("exclude", e)).transpose()?,
         followed_by: signature.followed_by.as_deref().map(|e| one("followed_by", e)).transpose()?,
     })
@@ -300,13 +380,31 @@ fn contradictions(signature: &Signature) -> Vec<String> {
         || signature.followed_by.is_some()
         || signature.versions.is_some()
         || !signature.containers.is_empty();
+    let narrow = narrow || !signature.resolved_by.is_empty();
     if signature.when == When::Noise && narrow {
-        wrong.push("noise is noise everywhere: no min_count, followed_by, versions or containers".to_owned());
+        wrong.push("noise is noise everywhere: no min_count, followed_by, versions, containers or resolved_by".to_owned());
+    }
+    if signature.depth > 8 {
+        wrong.push("depth must be between 0 (a cause) and 8 (a consequence)".to_owned());
+    }
+    for text in signature.remedy.iter().chain([&signature.meaning]) {
+        let known = |name: &str| {
+            matches!(name, "namespace" | "pod" | "container") || signature.regex.contains(&format!("(?P<{name}>"))
+        };
+        wrong.extend(placeholders(text).filter(|n| !known(n)).map(|n| format!("`{{{n}}}` is no group of the expression")));
     }
     if signature.when != When::Noise && (signature.meaning.is_empty() || signature.remedy.is_empty()) {
         wrong.push("meaning and remedy are missing".to_owned());
     }
     wrong
+}
+
+/// Names in braces: `{peer}`.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| {
+        let (name, _) = rest.split_once('}')?;
+        (!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).then_some(name)
+    })
 }
 
 #[cfg(test)]
