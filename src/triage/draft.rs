@@ -106,6 +106,14 @@ impl Draft {
         self
     }
 
+    /// How far the start got, where its log shows it.
+    pub(crate) fn got_to(self, progress: Option<(String, Evidence)>) -> Self {
+        match progress {
+            Some((text, evidence)) => self.because(text).seen_in([evidence]),
+            None => self,
+        }
+    }
+
     pub(crate) fn times(mut self, count: u64) -> Self {
         self.count = count.max(1);
         self

@@ -98,6 +98,9 @@ pub(crate) struct Signature {
     /// Signatures that say, further down in the same log, that it is over.
     #[serde(default)]
     resolved_by: Vec<String>,
+    /// Signatures whose lines in the same log tell more about this one.
+    #[serde(default)]
+    with: Vec<String>,
     /// Distance from the cause, for the chains.
     #[serde(default = "Signature::causal")]
     pub(crate) depth: u8,
@@ -120,6 +123,12 @@ impl Signature {
     pub(crate) fn is_for(&self, container: &str, image: &str) -> bool {
         (self.containers.is_empty() || self.containers.iter().any(|c| c == container))
             && self.versions.as_deref().is_none_or(|range| version::admits(range, image))
+    }
+
+    /// Ids of other signatures, with the key that names them.
+    fn others(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let resolved = self.resolved_by.iter().map(|id| ("resolved_by", id.as_str()));
+        resolved.chain(self.with.iter().map(|id| ("with", id.as_str())))
     }
 
     fn causal() -> u8 {
@@ -178,6 +187,8 @@ pub(crate) struct Signatures {
     finder: AhoCorasick,
     /// For each signature, those that are over when it is seen.
     resolves: Vec<Vec<usize>>,
+    /// For each signature, those that tell more about it.
+    companions: Vec<Vec<usize>>,
     stages: Stages,
 }
 
@@ -205,6 +216,11 @@ impl Signatures {
     /// Signatures that are over when this one is seen.
     pub(crate) fn resolved(&self, index: usize) -> &[usize] {
         self.resolves.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// Signatures that tell more about this one.
+    pub(crate) fn companions(&self, index: usize) -> &[usize] {
+        self.companions.get(index).map_or(&[], Vec::as_slice)
     }
 
     /// What the groups of a signature find in a line: name and value.
@@ -312,15 +328,31 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
     }
     let positions: BTreeMap<&str, usize> = list.iter().zip(0..).map(|(s, i)| (s.id.as_str(), i)).collect();
     let mut resolves = vec![Vec::new(); list.len()];
+    let mut companions = vec![Vec::new(); list.len()];
     for (index, signature) in list.iter().enumerate() {
-        for id in &signature.resolved_by {
-            match positions.get(id.as_str()) {
+        for (key, id) in signature.others() {
+            match positions.get(id) {
+                Some(at) if key == "with" => companions[index].push(*at),
                 Some(at) => resolves[*at].push(index),
                 None => {
                     let (line, column) = place(text, &signature.id);
-                    let what = format!("resolved_by: there is no signature `{id}`");
+                    let what = format!("{key}: there is no signature `{id}`");
                     mistakes.push(format!("{origin}:{line}:{column}: signature `{}`: {what}", signature.id));
                 }
+            }
+        }
+        let known = |name: &str| {
+            let group = format!("(?P<{name}>");
+            let of = |s: &Signature| s.regex.contains(&group);
+            matches!(name, "namespace" | "pod" | "container")
+                || of(signature)
+                || companions[index].iter().filter_map(|i| list.get(*i)).any(of)
+        };
+        for name in signature.remedy.iter().chain([&signature.meaning]).flat_map(|t| placeholders(t)) {
+            if !known(name) {
+                let (line, column) = place(text, &signature.id);
+                let what = format!("`{{{name}}}` is no group of the expression");
+                mistakes.push(format!("{origin}:{line}:{column}: signature `{}`: {what}", signature.id));
             }
         }
     }
@@ -336,7 +368,7 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         .match_kind(MatchKind::Standard)
         .build(&anchors)
         .map_err(|e| SignatureError(format!("{origin}:1:1: anchors: {e}")))?;
-    Ok(Signatures { list, regexes: compiled, anchors, owners, finder, resolves, stages })
+    Ok(Signatures { list, regexes: compiled, anchors, owners, finder, resolves, companions, stages })
 }
 
 /// Line and column of the id of a signature.
@@ -386,15 +418,6 @@ fn contradictions(signature: &Signature) -> Vec<String> {
     }
     if signature.depth > 8 {
         wrong.push("depth must be between 0 (a cause) and 8 (a consequence)".to_owned());
-    }
-    for text in signature.remedy.iter().chain([&signature.meaning]) {
-        let known = |name: &str| {
-            matches!(name, "namespace" | "pod" | "container") || signature.regex.contains(&format!("(?P<{name}>"))
-        };
-        wrong.extend(placeholders(text).filter(|n| !known(n)).map(|n| format!("`{{{n}}}` is no group of the expression")));
-    }
-    if signature.when != When::Noise && (signature.meaning.is_empty() || signature.remedy.is_empty()) {
-        wrong.push("meaning and remedy are missing".to_owned());
     }
     wrong
 }

@@ -2,7 +2,7 @@
 
 use crate::triage::draft::Draft;
 use crate::triage::facts::{Facts, Health, NetworkView, Peer};
-use crate::triage::finding::{Category, Level, Severity, Subject};
+use crate::triage::finding::{Call, Category, Level, Severity, Subject, Who};
 use crate::triage::text;
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
@@ -101,6 +101,12 @@ fn peers(facts: &Facts, health: &Health, network: &NetworkView, out: &mut Vec<Dr
     for peer in &down {
         draft = draft.about(peer_subject(facts, &peer.endpoint));
     }
+    draft = match down.len() {
+        _ if everyone => draft.call(Who::OwnTeam),
+        1..=3 => draft.call(Call::peers(down.iter().map(|p| p.id.to_string()))),
+        // What takes many parties away at once is seldom the fault of each of them.
+        _ => draft.call(Who::NetworkCoordinator),
+    };
     if everyone {
         draft = draft.because("it reaches none of them, so the cause is rather here than there");
         draft = draft.remedy([

@@ -1,5 +1,6 @@
 //! Reading a log: line numbers, markers, signatures, the last lines.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -129,6 +130,7 @@ impl LogScanner {
 
     /// Looks at one line with a literal in it; gives whether it opened an error block.
     fn line(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
+        let line = &*without_colours(line);
         let noise = self.signatures(log, number, line);
         let strength = if noise { 0 } else { strength(line) };
         if strength > 0
@@ -150,7 +152,13 @@ impl LogScanner {
     /// Counts the signatures of a line; gives whether the line is known noise.
     fn signatures(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
         let Some(signatures) = &self.signatures else { return false };
+        if let Some((index, said)) = signatures.stages().of_line(line) {
+            log.stage(signatures.stages(), index, number, said);
+        }
         let matched = signatures.matches(line);
+        for over in matched.iter().flat_map(|i| signatures.resolved(*i)) {
+            log.hits.remove(over);
+        }
         if matched.iter().any(|i| signatures.get(*i).is_some_and(|s| s.when == When::Noise)) {
             return true;
         }
@@ -162,7 +170,7 @@ impl LogScanner {
                 continue;
             }
             let excerpt = || text::line(&String::from_utf8_lossy(line), text::EXCERPT);
-            log.hit(signatures, index, number, excerpt, line_time(line));
+            log.hit(signatures, index, number, excerpt, line_time(line), signatures.captured(index, line));
         }
         false
     }
@@ -176,13 +184,33 @@ impl LogScanner {
             let mut lines = bytes.split(|b| *b == b'\n').zip(base + 1..).skip(from).take_while(|(_, n)| *n <= last);
             if lines.any(|(line, _)| signatures.follows(index, &line[..line.len().min(LINE_MAX)])) {
                 let time = excerpt.split(' ').next().and_then(parse_time);
-                log.hit(signatures, index, number, || excerpt, time);
+                let captured = signatures.captured(index, excerpt.as_bytes());
+                log.hit(signatures, index, number, || excerpt, time, captured);
             } else if last > base + memchr_iter(b'\n', bytes).count() as u64 {
                 // The rest of its lines comes with the next part of the log.
                 log.pending.push((index, number, excerpt));
             }
         }
     }
+}
+
+/// A line without the escape sequences that colour it for a terminal.
+fn without_colours(line: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(0x1b, line).is_none() {
+        return Cow::Borrowed(line);
+    }
+    let mut plain = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = memchr(0x1b, rest) {
+        plain.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(sequence) = rest.strip_prefix(b"[") {
+            let end = sequence.iter().position(|b| (b'@'..=b'~').contains(b)).map_or(sequence.len(), |n| n + 1);
+            rest = &sequence[end..];
+        }
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
 }
 
 /// The time stamp that a line begins with.
