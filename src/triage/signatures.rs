@@ -98,6 +98,9 @@ pub(crate) struct Signature {
     /// Signatures that say, further down in the same log, that it is over.
     #[serde(default)]
     resolved_by: Vec<String>,
+    /// What it says stays true until the program ends, however long ago it was said. What can be resolved is so, too.
+    #[serde(default)]
+    lasting: bool,
     /// Signatures whose lines in the same log tell more about this one.
     #[serde(default)]
     with: Vec<String>,
@@ -123,6 +126,11 @@ impl Signature {
     pub(crate) fn is_for(&self, container: &str, image: &str) -> bool {
         (self.containers.is_empty() || self.containers.iter().any(|c| c == container))
             && self.versions.as_deref().is_none_or(|range| version::admits(range, image))
+    }
+
+    /// Whether its line is true for as long as the program runs.
+    pub(crate) fn lasts(&self) -> bool {
+        self.lasting || !self.resolved_by.is_empty()
     }
 
     /// Ids of other signatures, with the key that names them.

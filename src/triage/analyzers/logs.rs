@@ -98,7 +98,7 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
                 When::Note => Severity::Info,
                 When::Noise => continue,
             };
-            if hit.last.is_some_and(|at| facts.now - at > STALE) {
+            if !signature.lasts() && hit.last.is_some_and(|at| facts.now - at > STALE) {
                 continue;
             }
             let subject = Subject::new("pod", &key.namespace, &key.pod);
