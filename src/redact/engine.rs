@@ -168,6 +168,7 @@ impl Redactor {
         );
         report.disabled = self.inner.set.disabled();
         report.rules_sha256.clone_from(&self.inner.set.sha256);
+        report.key_id = self.inner.ids.key_id();
         report
     }
 

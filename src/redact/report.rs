@@ -15,6 +15,10 @@ pub struct RedactionReport {
     pub stubs: BTreeMap<String, String>,
     /// Built-in rules that the user switched off.
     pub disabled: Vec<String>,
+    /// Which key made the ids in the replacements, without the key: two bundles with the same one have the same replacement
+    /// for the same secret. Empty in bundles of older versions.
+    #[serde(default)]
+    pub key_id: String,
     /// SHA-256 over the rule files in use.
     pub rules_sha256: String,
 }

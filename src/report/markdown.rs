@@ -137,13 +137,13 @@ fn blind(view: &View<'_>, out: &mut Vec<String>) {
     }
 }
 
-fn heading(out: &mut Vec<String>, text: &str) {
+pub(super) fn heading(out: &mut Vec<String>, text: &str) {
     out.push(String::new());
     out.push(format!("## {text}"));
     out.push(String::new());
 }
 
-fn more(out: &mut Vec<String>, all: usize, shown: usize, place: &str) {
+pub(super) fn more(out: &mut Vec<String>, all: usize, shown: usize, place: &str) {
     if all > shown {
         out.push(format!("- and {} more {place}", all - shown));
     }
@@ -162,7 +162,7 @@ fn when(finding: &Finding) -> String {
 }
 
 /// A step with its command as code: what stands behind `: kubectl` or `: casefile`.
-fn step_text(step: &str) -> String {
+pub(super) fn step_text(step: &str) -> String {
     for marker in [": kubectl ", ": casefile "] {
         if let Some(at) = step.find(marker) {
             let (text, command) = step.split_at(at + 2);
@@ -173,7 +173,7 @@ fn step_text(step: &str) -> String {
 }
 
 /// Text that Markdown shows as it is, whatever it holds.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in line(text, 600).chars() {
         match c {
@@ -191,7 +191,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A code span that ends where it should: fenced by more backticks than the text has in a row.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = line(text, 600);
     let mut longest = 0;
     let mut run = 0;

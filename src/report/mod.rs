@@ -4,12 +4,14 @@
 
 mod html;
 mod markdown;
+mod network;
 mod terminal;
 mod timeline;
 mod view;
 
 pub use html::{ReportError, html};
 pub use markdown::markdown;
+pub use network::{network_json, network_markdown, network_terminal};
 pub use terminal::terminal;
 pub use view::View;
 

@@ -8,6 +8,7 @@ mod draft;
 mod facts;
 mod finding;
 mod inventory;
+pub mod network;
 mod root_cause;
 mod rules;
 mod scheduling;
@@ -45,24 +46,28 @@ pub fn run(store: &dyn Store, manifest: &Manifest) -> Result<Triage, StoreError>
 /// As [`run`].
 pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Result<Triage, StoreError> {
     let facts = facts::load(store, manifest, book.signatures.clone())?;
-    let mut drafts =
-        analyzers::run(&analyzers::Context { facts: &facts, manifest, signatures: book.signatures.as_deref() });
-    drafts.extend(book.evaluate(&facts, manifest, &drafts));
+    Ok(judge(&facts, manifest, book))
+}
+
+/// Findings out of facts.
+fn judge(facts: &facts::Facts, manifest: &Manifest, book: &Rulebook) -> Triage {
+    let mut drafts = analyzers::run(&analyzers::Context { facts, manifest, signatures: book.signatures.as_deref() });
+    drafts.extend(book.evaluate(facts, manifest, &drafts));
     let coverage = verdict::coverage(manifest);
     let (root_cause, mut findings) =
-        root_cause::rank(draft::merge(drafts), &facts, &book.detect, &book.links(), verdict::share(&coverage));
+        root_cause::rank(draft::merge(drafts), facts, &book.detect, &book.links(), verdict::share(&coverage));
     let offset = clock::cluster_offset(manifest);
     for finding in &mut findings {
         finding.first_seen = finding.first_seen.map(|at| clock::ours(at, offset));
         finding.last_seen = finding.last_seen.map(|at| clock::ours(at, offset));
     }
-    Ok(Triage {
-        status: verdict::status(&findings, &facts, manifest, &coverage),
+    Triage {
+        status: verdict::status(&findings, facts, manifest, &coverage),
         root_cause,
-        pods: inventory::pods(&facts, &findings, offset),
+        pods: inventory::pods(facts, &findings, offset),
         findings,
-        timeline: timeline::build(&facts, offset),
+        timeline: timeline::build(facts, offset),
         coverage,
         ..Triage::default()
-    })
+    }
 }

@@ -98,6 +98,9 @@ pub(crate) struct Signature {
     /// Signatures that say, further down in the same log, that it is over.
     #[serde(default)]
     resolved_by: Vec<String>,
+    /// It concerns the main component of the profile wherever it stands, as in the log of a job that sets it up.
+    #[serde(default)]
+    pub(crate) main: bool,
     /// What it says stays true until the program ends, however long ago it was said. What can be resolved is so, too.
     #[serde(default)]
     lasting: bool,

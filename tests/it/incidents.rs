@@ -39,7 +39,8 @@ fn exec_artifact(pod: &str, command: &str) -> Option<String> {
         "netstat -tln" => format!("ports/{pod}/netstat.txt"),
         "cat /proc/net/tcp /proc/net/tcp6" => format!("ports/{pod}/proc-net-tcp.txt"),
         "cat /root/kms-server.toml" => format!("config/{pod}/kms-server.toml"),
-        _ if command.starts_with("kms-health-check ") && !command.ends_with("localhost:50100") => {
+        // In the client's pod, `localhost` is not the core.
+        _ if command.starts_with("kms-health-check ") && !(pod.contains("client") && command.ends_with("localhost:50100")) => {
             format!("health/{pod}/kms-health-check.txt")
         }
         _ => return None,
@@ -74,7 +75,7 @@ fn answered(store: &mut MemStore) {
 
 /// Puts things where `collect` would put them: Secrets are described and not shown, what pods answer has its place.
 fn collected(mut store: MemStore, redactor: &Redactor) -> MemStore {
-    if store.get("replay/kms-server.toml").is_some() {
+    if store.get("replay/metrics.prom").is_some() {
         answered(&mut store);
     }
     let paths: Vec<String> = store.entries().iter().map(|e| e.path.clone()).collect();

@@ -9,6 +9,7 @@ mod engine;
 mod foreign;
 mod host;
 mod incidents;
+mod kms_logs;
 mod kubernetes;
 mod layout;
 mod redact_archives;

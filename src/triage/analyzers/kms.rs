@@ -1,7 +1,7 @@
 //! What a KMS says about itself and its peers. Kubernetes and the logs of a party do not show that a peer is down.
 
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Facts, Health, NetworkView, Peer};
+use crate::triage::facts::{Facts, Health, NetworkView, Peer, Sample};
 use crate::triage::finding::{Call, Category, Level, Severity, Subject, Who};
 use crate::triage::text;
 
@@ -36,7 +36,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             );
         } else if health.keys_available.is_some() && health.key_ids == 0 {
             out.push(
-                Draft::new("kms-no-keys", Category::KeyManagement, Severity::Warning, Level::Two)
+                Draft::new("kms-no-keys", Category::KeyManagement, if had_keys(facts, health) { Severity::Warning } else { Severity::Info }, Level::Two)
                     .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
                     .title("the KMS holds no FHE key")
                     .meaning("Before the first key generation this is normal. Later it means that the private vault is not mounted or its prefix is wrong, not that keys were deleted.")
@@ -50,6 +50,17 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             peers(facts, health, network, out);
         }
     }
+}
+
+/// Whether the core works with keys that it does not list: they are in its memory, or it was asked to use them.
+fn had_keys(facts: &Facts, health: &Health) -> bool {
+    let uses = |s: &Sample| {
+        let operation = s.labels.get("operation").map_or("", String::as_str);
+        s.value > 0.0
+            && (s.name == "kms_fhe_key_cache_size"
+                || s.name == "kms_operations_total" && (operation.ends_with("decrypt_inner") || operation.ends_with("keygen")))
+    };
+    facts.scrapes.iter().filter(|s| s.pod.0 == health.pod.0).flat_map(|s| &s.samples).any(uses)
 }
 
 /// The pods that serve what was asked.

@@ -156,6 +156,17 @@ fn draft(
         .times(hit.count)
         .remedy(signature.remedy.iter().map(|step| filled(step)))
         .reaches(if signature.category == Category::Connectivity { Vec::new() } else { vec![subject.clone()] })
+        .reaches(if signature.main { main_pods(context, subject.namespace()) } else { Vec::new() })
+}
+
+/// The pods of the main component in a namespace.
+fn main_pods(context: &Context<'_>, namespace: &str) -> Vec<Subject> {
+    let Ok(profile) = crate::profile::find_builtin(&context.manifest.profile) else { return Vec::new() };
+    let main = |p: &&Pod| {
+        p.key.0 == namespace
+            && profile.kubernetes.detect.iter().any(|s| s.matches(|k| p.labels.get(k).map(String::as_str)))
+    };
+    context.facts.pods.values().filter(main).map(Pod::subject).collect()
 }
 
 /// A text of a signature with the names that belong in its braces.

@@ -23,7 +23,7 @@ pub(crate) use host::{Disk, Host};
 pub(crate) use inside::{Answer, Config, Port};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
-pub(crate) use metrics::Scrape;
+pub(crate) use metrics::{Sample, Scrape};
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
