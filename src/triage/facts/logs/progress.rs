@@ -9,6 +9,7 @@ use crate::triage::stages::Stages;
 pub(super) struct Reached {
     index: usize,
     line: u64,
+    excerpt: String,
     id: String,
     title: String,
     /// What would have come next; none behind the last stage.
@@ -17,7 +18,7 @@ pub(super) struct Reached {
 
 impl LogFacts {
     /// Notes a stage, with what its line says about the program.
-    pub(super) fn stage(&mut self, stages: &Stages, index: usize, line: u64, said: Vec<(String, String)>) {
+    pub(super) fn stage(&mut self, stages: &Stages, index: usize, (line, excerpt): (u64, String), said: Vec<(String, String)>) {
         let Some(stage) = stages.get(index) else { return };
         self.said.extend(said);
         // The first stage behind the last one is another start in the same log.
@@ -26,6 +27,7 @@ impl LogFacts {
             self.reached = Some(Reached {
                 index,
                 line,
+                excerpt,
                 id: stage.id.clone(),
                 title: stage.title.clone(),
                 next: stages.next(index).map(|s| s.title.clone()),
@@ -50,6 +52,6 @@ impl LogFacts {
             Some(next) => format!("the start got as far as \"{}\", and not to \"{next}\"", reached.title),
             None => format!("the start was complete: \"{}\"", reached.title),
         };
-        Some((text, self.evidence(reached.line, &format!("last step of the start: {}", reached.title))))
+        Some((text, self.evidence(reached.line, &reached.excerpt)))
     }
 }

@@ -27,6 +27,8 @@ const TAIL: usize = 3;
 const MINUTES_MAX: usize = 1_440;
 /// Matches that wait for the line behind them, at most.
 const PENDING_MAX: usize = 1_000;
+/// Characters that are kept of a line that shows a stage of a start.
+const STAGE_MAX: usize = 160;
 /// What the kubelet writes in place of a log that it cannot read.
 const NO_LOG: &[u8] = b"unable to retrieve container logs";
 
@@ -153,7 +155,9 @@ impl LogScanner {
     fn signatures(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
         let Some(signatures) = &self.signatures else { return false };
         if let Some((index, said)) = signatures.stages().of_line(line) {
-            log.stage(signatures.stages(), index, number, said);
+            // The line that shows the configuration is long.
+            let excerpt = text::line(&String::from_utf8_lossy(line), STAGE_MAX);
+            log.stage(signatures.stages(), index, (number, excerpt), said);
         }
         let matched = signatures.matches(line);
         for over in matched.iter().flat_map(|i| signatures.resolved(*i)) {
