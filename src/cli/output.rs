@@ -126,7 +126,7 @@ impl Output {
     /// Prints an error with its causes and gives the exit code that it asks for.
     pub(super) fn error(&self, error: &anyhow::Error) -> Exit {
         let exit = if error.is::<UsageError>() { Exit::Usage } else { Exit::Error };
-        let text = format!("{error:#}");
+        let text = with_causes(error);
         if self.format == Format::Json {
             eprintln!("{}", serde_json::json!({"event": "error", "message": text, "exit_code": exit.code()}));
         } else if self.color_err {
@@ -136,6 +136,20 @@ impl Output {
         }
         exit
     }
+}
+
+/// An error and its causes on one line; a cause that the error already tells is not told again.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// An error that the command line itself causes: exit code 2.

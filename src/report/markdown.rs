@@ -86,7 +86,7 @@ fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
     out.push(format!("**{}**", escape(&root.title)));
     out.push(String::new());
     out.push(format!(
-        "{} Confidence {:.0} %, {}, {}.",
+        "{} Confidence {:.0} %, {}{}.",
         escape(&root.meaning),
         root.confidence * 100.0,
         root.category,
@@ -155,9 +155,9 @@ fn level(finding: &Finding) -> String {
 
 fn when(finding: &Finding) -> String {
     match (finding.first_seen, finding.last_seen) {
-        (Some(first), Some(last)) if first < last => format!("seen from {} to {}", rfc3339(first), rfc3339(last)),
-        (Some(at), _) | (None, Some(at)) => format!("since {}", rfc3339(at)),
-        _ => "time not known".to_owned(),
+        (Some(first), Some(last)) if first < last => format!(", seen from {} to {}", rfc3339(first), rfc3339(last)),
+        (Some(at), _) | (None, Some(at)) => format!(", since {}", rfc3339(at)),
+        _ => String::new(),
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! All of them are drawn from one [`View`], so that they cannot contradict each other.
 
+mod charts;
 mod html;
 mod markdown;
 mod network;
+mod peers;
 mod terminal;
 mod timeline;
 mod view;

@@ -9,6 +9,7 @@ mod facts;
 mod finding;
 mod inventory;
 pub mod network;
+mod peers;
 mod root_cause;
 mod rules;
 mod scheduling;
@@ -21,10 +22,11 @@ mod verdict;
 mod version;
 
 pub use finding::{
-    Call, Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, Subject, Triage, Who,
+    Call, Category, Coverage, Evidence, Finding, Level, Moment, NodeRow, PeerCell, PeerRow, Place, PodPart, PodRow,
+    Severity, Status, Subject, Tone, Triage, Use, Who,
 };
 pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
-pub use synthetic::{ManifestError, manifest_of};
+pub use synthetic::{ManifestError, made_up, manifest_of};
 
 use crate::bundle::{Store, StoreError};
 use crate::model::Manifest;
@@ -46,16 +48,16 @@ pub fn run(store: &dyn Store, manifest: &Manifest) -> Result<Triage, StoreError>
 /// As [`run`].
 pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Result<Triage, StoreError> {
     let facts = facts::load(store, manifest, book.signatures.clone())?;
-    Ok(judge(&facts, manifest, book))
+    Ok(judge(&facts, store, manifest, book))
 }
 
 /// Findings out of facts.
-fn judge(facts: &facts::Facts, manifest: &Manifest, book: &Rulebook) -> Triage {
+fn judge(facts: &facts::Facts, store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Triage {
     let mut drafts = analyzers::run(&analyzers::Context { facts, manifest, signatures: book.signatures.as_deref() });
     drafts.extend(book.evaluate(facts, manifest, &drafts));
-    let coverage = verdict::coverage(manifest);
+    let coverage = verdict::coverage(manifest, store);
     let (root_cause, mut findings) =
-        root_cause::rank(draft::merge(drafts), facts, &book.detect, &book.links(), verdict::share(&coverage));
+        root_cause::rank(draft::merge(drafts), facts, &book.detect, &book.links(), &coverage);
     let offset = clock::cluster_offset(manifest);
     for finding in &mut findings {
         finding.first_seen = finding.first_seen.map(|at| clock::ours(at, offset));
@@ -65,6 +67,8 @@ fn judge(facts: &facts::Facts, manifest: &Manifest, book: &Rulebook) -> Triage {
         status: verdict::status(&findings, facts, manifest, &coverage),
         root_cause,
         pods: inventory::pods(facts, &findings, offset),
+        nodes: inventory::nodes(facts, &findings),
+        peers: peers::peers(facts),
         findings,
         timeline: timeline::build(facts, offset),
         coverage,

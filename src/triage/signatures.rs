@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use chrono::TimeDelta;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::finding::{Category, Level, Severity, Who};
-use super::rules::place::{position, toml_error};
 use super::stages::{Stage, Stages};
 use super::version;
+use crate::model::place::{position, toml_error};
 
 /// Profile and text of each `profiles/<id>/signatures.toml`. A test walks the folder, so that none can be forgotten here.
 pub(super) const SOURCES: [(&str, &str); 1] = [("kms", include_str!("../../profiles/kms/signatures.toml"))];
@@ -195,7 +194,6 @@ pub(crate) struct Signatures {
     anchors: Vec<String>,
     /// Signature of each anchor.
     owners: Vec<usize>,
-    finder: AhoCorasick,
     /// For each signature, those that are over when it is seen.
     resolves: Vec<Vec<usize>>,
     /// For each signature, those that tell more about it.
@@ -245,25 +243,30 @@ impl Signatures {
         compiled.groups.iter().filter_map(value).collect()
     }
 
-    /// Indices of the signatures that match one line, in the order of the file.
-    pub(crate) fn matches(&self, line: &[u8]) -> Vec<usize> {
-        let mut candidates: Vec<usize> = self
-            .finder
-            .find_overlapping_iter(line)
-            .filter_map(|m| self.owners.get(m.pattern().as_usize()).copied())
-            .collect();
-        candidates.sort_unstable();
-        candidates.dedup();
-        candidates.retain(|i| {
-            let Some(compiled) = self.regexes.get(*i) else { return false };
-            compiled.regex.is_match(line) && !compiled.exclude.as_ref().is_some_and(|e| e.is_match(line))
-        });
+    /// Whether this is the anchor of a stage, by its place in [`Self::anchors`].
+    pub(crate) fn is_stage(&self, anchor: usize) -> bool {
+        anchor >= self.owners.len()
+    }
+
+    /// The signature that an anchor belongs to, by the anchor's place in [`Self::anchors`].
+    pub(crate) fn owner(&self, anchor: usize) -> Option<usize> {
+        self.owners.get(anchor).copied()
+    }
+
+    /// Those of the signatures that match a line which holds one of their anchors.
+    pub(crate) fn confirm(&self, candidates: &[usize], line: &[u8]) -> Vec<usize> {
+        let fits = |i: &usize| {
+            self.regexes.get(*i).is_some_and(|compiled| {
+                compiled.regex.is_match(line) && !compiled.exclude.as_ref().is_some_and(|e| e.is_match(line))
+            })
+        };
+        let mut found: Vec<usize> = candidates.iter().copied().filter(fits).collect();
         // A line that is known for what it says is not also one that wraps something.
         let wraps = |i: &usize| self.list.get(*i).is_some_and(|s| s.wrapper && s.when == When::Note);
-        if !candidates.iter().all(wraps) {
-            candidates.retain(|i| !wraps(i));
+        if !found.iter().all(wraps) {
+            found.retain(|i| !wraps(i));
         }
-        candidates
+        found
     }
 
     /// Whether a match counts only with another line behind it.
@@ -375,11 +378,7 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         .enumerate()
         .flat_map(|(index, signature)| signature.anchors.iter().map(move |anchor| (anchor.clone(), index)))
         .unzip();
-    let finder = AhoCorasick::builder()
-        .match_kind(MatchKind::Standard)
-        .build(&anchors)
-        .map_err(|e| SignatureError(format!("{origin}:1:1: anchors: {e}")))?;
-    Ok(Signatures { list, regexes: compiled, anchors, owners, finder, resolves, companions, stages })
+    Ok(Signatures { list, regexes: compiled, anchors, owners, resolves, companions, stages })
 }
 
 /// Line and column of the id of a signature.
@@ -448,7 +447,13 @@ mod tests {
     use super::*;
 
     fn ids(signatures: &Signatures, line: &str) -> Vec<String> {
-        signatures.matches(line.as_bytes()).into_iter().map(|i| signatures.list[i].id.clone()).collect()
+        let line = line.as_bytes();
+        let anchored = |i: &usize| {
+            let anchors = signatures.anchors.iter().zip(&signatures.owners).filter(|(_, owner)| *owner == i);
+            anchors.into_iter().any(|(anchor, _)| memchr::memmem::find(line, anchor.as_bytes()).is_some())
+        };
+        let candidates: Vec<usize> = (0..signatures.list.len()).filter(anchored).collect();
+        signatures.confirm(&candidates, line).into_iter().map(|i| signatures.list[i].id.clone()).collect()
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Party {
     /// When the bundle itself cannot be read.
     pub fn read(store: &dyn Store, manifest: &Manifest, book: &Rulebook, label: &str) -> Result<(Triage, Self), StoreError> {
         let facts = facts::load(store, manifest, book.signatures.clone())?;
-        let triage = crate::triage::judge(&facts, manifest, book);
+        let triage = crate::triage::judge(&facts, store, manifest, book);
         let mut party = Self {
             label: text::line(label, VALUE_MAX),
             id: None,

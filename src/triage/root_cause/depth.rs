@@ -6,7 +6,7 @@ use super::super::finding::{Category, Finding};
 use super::super::rules;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-pub(super) const DEPTHS: [(&str, u8); 72] = [
+pub(super) const DEPTHS: [(&str, u8); 77] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -14,6 +14,7 @@ pub(super) const DEPTHS: [(&str, u8); 72] = [
     ("node-pid-pressure", 0),
     ("node-network-unavailable", 0),
     ("node-cordoned", 0),
+    ("failures-in-common", 0),
     ("webhook-backend-missing", 0),
     ("webhook-backend-down", 1),
     ("api-service-unavailable", 3),
@@ -35,6 +36,7 @@ pub(super) const DEPTHS: [(&str, u8); 72] = [
     ("network-policy-denies-egress", 1),
     ("network-policy-denies-ingress", 1),
     ("container-config-error", 2),
+    ("image-pull-secret-missing", 1),
     ("image-pull-auth", 2),
     ("image-pull-not-found", 2),
     ("image-pull-rate-limit", 2),
@@ -52,6 +54,8 @@ pub(super) const DEPTHS: [(&str, u8); 72] = [
     ("statefulset-service-missing", 2),
     ("ingress-backend-missing", 2),
     ("ingress-secret-missing", 2),
+    ("ingress-port-missing", 2),
+    ("service-port-missing", 2),
     ("ingress-class-missing", 2),
     ("pod-evicted", 3),
     ("init-container-failed", 3),
@@ -79,6 +83,7 @@ pub(super) const DEPTHS: [(&str, u8); 72] = [
     ("service-without-endpoints", 6),
     ("hpa-cannot-scale", 6),
     ("disruption-budget-blocks", 6),
+    ("alert-firing", 6),
 ];
 pub(super) const SIGNATURE: u8 = 2;
 pub(super) const SYMPTOM: u8 = 4;

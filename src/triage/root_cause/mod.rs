@@ -18,8 +18,8 @@ use topology::Topology;
 
 use super::draft::Reaching;
 use super::facts::Facts;
-use super::finding::{Category, Finding, Severity, Subject};
-use super::text;
+use super::finding::{Category, Coverage, Finding, Severity, Subject};
+use super::{text, verdict};
 use crate::profile::LabelSelector;
 
 /// Findings that one finding may list as its consequences.
@@ -32,7 +32,7 @@ pub(super) fn rank(
     facts: &Facts,
     important: &[LabelSelector],
     links: &Links,
-    coverage: f64,
+    coverage: &Coverage,
 ) -> (Option<String>, Vec<Finding>) {
     let topology = Topology::new(facts);
     let reach: Vec<BTreeSet<Subject>> = found.iter().map(|(f, touches)| topology.reach(f, touches)).collect();
@@ -74,7 +74,7 @@ pub(super) fn rank(
 }
 
 /// Adds why this one was chosen, and how sure that is.
-fn explain_choice(findings: &mut [Finding], root: usize, rival: Option<usize>, scores: &[Score], coverage: f64) {
+fn explain_choice(findings: &mut [Finding], root: usize, rival: Option<usize>, scores: &[Score], coverage: &Coverage) {
     let mut reasons = Vec::new();
     if scores[root].explains > 0 {
         reasons.push(format!("it explains {}", text::count(scores[root].explains, "other finding")));
@@ -92,12 +92,16 @@ fn explain_choice(findings: &mut [Finding], root: usize, rival: Option<usize>, s
             reasons.push("nothing else that is found is as severe and explains as much".to_owned());
         }
     }
-    if coverage < 1.0 {
+    let seen = verdict::share(coverage);
+    if coverage.planned == 0 {
+        reasons.push("the bundle does not say what it lacks, so something worse may be hidden".to_owned());
+        confidence *= 0.9;
+    } else if coverage.seen < coverage.planned {
         reasons.push(format!(
-            "{:.0} % of what was planned could be read, so something worse may be hidden",
-            coverage * 100.0
+            "only {} of {} planned items could be read, so something worse may be hidden",
+            coverage.seen, coverage.planned
         ));
-        confidence *= 0.5 + coverage / 2.0;
+        confidence *= 0.5 + seen / 2.0;
     }
     findings[root].because.extend(reasons);
     findings[root].confidence = (confidence * 100.0).round() / 100.0;

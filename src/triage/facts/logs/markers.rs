@@ -1,9 +1,5 @@
 //! What a line looks like that ends a program.
 
-use std::sync::LazyLock;
-
-use aho_corasick::{AhoCorasick, MatchKind};
-
 /// Literals that begin a fatal error, weakest first.
 pub(super) const MARKERS: [(&str, u8); 24] = [
     ("ERROR", 1),
@@ -32,18 +28,9 @@ pub(super) const MARKERS: [(&str, u8); 24] = [
     ("Permission denied", 2),
 ];
 
-static MARKER_FINDER: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::Standard).build(MARKERS.map(|(m, _)| m)).ok());
-
-/// How much a line looks like the end of a program, 0 for not at all.
-pub(super) fn strength(line: &[u8]) -> u8 {
-    let Some(finder) = MARKER_FINDER.as_ref() else { return 0 };
-    let mut best = 0;
-    for found in finder.find_overlapping_iter(line) {
-        let (_, strength) = MARKERS[found.pattern().as_usize()];
-        // `Error:` at the beginning of a line is how a Rust, Node or shell program ends.
-        let leads = found.start() == 0 && strength == 2;
-        best = best.max(if leads { 3 } else { strength });
-    }
-    best
+/// How much a line looks like the end of a program that has this marker at this place.
+pub(super) fn strength_at(marker: usize, start: usize) -> u8 {
+    let strength = MARKERS.get(marker).map_or(0, |(_, strength)| *strength);
+    // `Error:` at the beginning of a line is how a Rust, Node or shell program ends.
+    if start == 0 && strength == 2 { 3 } else { strength }
 }

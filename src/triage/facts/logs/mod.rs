@@ -2,6 +2,7 @@
 
 mod cause;
 mod hit;
+mod literals;
 mod markers;
 mod progress;
 mod scan;

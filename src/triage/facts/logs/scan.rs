@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::super::value::parse_time;
 use super::LogFacts;
 use super::cause::Fatal;
-use super::markers::{MARKERS, strength};
+use super::literals::Literals;
+use super::markers::{MARKERS, strength_at};
 use crate::model::time::Timestamp;
 use crate::triage::signatures::{FOLLOW_LINES, Signatures, When};
 use crate::triage::text;
@@ -34,7 +34,8 @@ const NO_LOG: &[u8] = b"unable to retrieve container logs";
 
 /// One finder for markers and anchors, used for all logs of a bundle.
 pub(in crate::triage::facts) struct LogScanner {
-    finder: Option<AhoCorasick>,
+    /// The markers, then the anchors of the signatures.
+    literals: Literals,
     signatures: Option<Arc<Signatures>>,
 }
 
@@ -44,7 +45,7 @@ impl LogScanner {
         if let Some(signatures) = &signatures {
             literals.extend(signatures.anchors());
         }
-        Self { finder: AhoCorasick::builder().match_kind(MatchKind::Standard).build(literals).ok(), signatures }
+        Self { literals: Literals::new(&literals), signatures }
     }
 
     /// Reads a log to its end.
@@ -97,13 +98,13 @@ impl LogScanner {
         let base = log.lines;
         let mut at = 0;
         let mut number = base;
+        let mut cursor = self.literals.cursor();
         if *open_block > 0 {
-            at = extend(log, bytes, 0, open_block);
+            at = self.extend(log, bytes, 0, open_block);
             number += memchr_iter(b'\n', &bytes[..at]).count() as u64;
         }
         while at < bytes.len() {
-            let Some(found) = self.finder.as_ref().and_then(|f| f.find(&bytes[at..])) else { break };
-            let hit = at + found.start();
+            let Some(hit) = self.literals.next(bytes, at, &mut cursor) else { break };
             let start = memrchr(b'\n', &bytes[at..hit]).map_or(at, |n| at + n + 1);
             let end = memchr(b'\n', &bytes[hit..]).map_or(bytes.len(), |n| hit + n);
             number += memchr_iter(b'\n', &bytes[at..start]).count() as u64;
@@ -113,12 +114,13 @@ impl LogScanner {
             number += 1;
             if opened {
                 *open_block = BLOCK - 1;
-                let next = extend(log, bytes, at, open_block);
+                let next = self.extend(log, bytes, at, open_block);
                 number += memchr_iter(b'\n', &bytes[at..next]).count() as u64;
                 // Lines of the block may match signatures of their own.
                 for (i, line) in bytes[at..next].split(|b| *b == b'\n').enumerate() {
                     let n = number - memchr_iter(b'\n', &bytes[at..next]).count() as u64 + i as u64 + 1;
-                    self.signatures(log, n, &line[..line.len().min(LINE_MAX)]);
+                    let line = &line[..line.len().min(LINE_MAX)];
+                    self.signatures(log, n, line, &self.read(line));
                 }
                 at = next;
             }
@@ -130,11 +132,27 @@ impl LogScanner {
         tail(log, bytes, base);
     }
 
+    /// Looks for literals in one line.
+    fn read(&self, line: &[u8]) -> Reading {
+        let mut reading = Reading::default();
+        self.literals.in_line(line, |literal, start| match literal.checked_sub(MARKERS.len()) {
+            None => reading.strength = reading.strength.max(strength_at(literal, start)),
+            Some(anchor) => {
+                reading.candidates.extend(self.signatures.as_ref().and_then(|s| s.owner(anchor)));
+                reading.stage |= self.signatures.as_ref().is_some_and(|s| s.is_stage(anchor));
+            }
+        });
+        reading.candidates.sort_unstable();
+        reading.candidates.dedup();
+        reading
+    }
+
     /// Looks at one line with a literal in it; gives whether it opened an error block.
     fn line(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
         let line = &*without_colours(line);
-        let noise = self.signatures(log, number, line);
-        let strength = if noise { 0 } else { strength(line) };
+        let reading = self.read(line);
+        let noise = self.signatures(log, number, line, &reading);
+        let strength = if noise { 0 } else { reading.strength };
         if strength > 0
             && let Some(at) = line_time(line)
         {
@@ -152,14 +170,19 @@ impl LogScanner {
     }
 
     /// Counts the signatures of a line; gives whether the line is known noise.
-    fn signatures(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
+    fn signatures(&self, log: &mut LogFacts, number: u64, line: &[u8], reading: &Reading) -> bool {
         let Some(signatures) = &self.signatures else { return false };
-        if let Some((index, said)) = signatures.stages().of_line(line) {
+        if reading.stage
+            && let Some((index, said)) = signatures.stages().of_line(line)
+        {
             // The line that shows the configuration is long.
             let excerpt = text::line(&String::from_utf8_lossy(line), STAGE_MAX);
             log.stage(signatures.stages(), index, (number, excerpt), said);
         }
-        let matched = signatures.matches(line);
+        if reading.candidates.is_empty() {
+            return false;
+        }
+        let matched = signatures.confirm(&reading.candidates, line);
         for over in matched.iter().flat_map(|i| signatures.resolved(*i)) {
             log.hits.remove(over);
         }
@@ -196,6 +219,37 @@ impl LogScanner {
             }
         }
     }
+
+    /// Adds following lines to the open error block until an empty line; gives where to go on.
+    fn extend(&self, log: &mut LogFacts, bytes: &[u8], mut at: usize, open: &mut usize) -> usize {
+        let Some(fatal) = &mut log.fatal else { return at };
+        while *open > 0 && at < bytes.len() {
+            let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
+            let line = &bytes[at..end.min(at + LINE_MAX)];
+            let text = String::from_utf8_lossy(line).trim_end().to_owned();
+            let ends = text.is_empty() && fatal.block.len() > 1 && !fatal.block[0].starts_with("Error");
+            let next = text.split(' ').next().is_some_and(|w| parse_time(w).is_some());
+            if ends || next || self.read(line).strength >= 3 && !text.trim_start().starts_with("Caused by") {
+                *open = 0;
+                return at;
+            }
+            fatal.block.push(text);
+            *open -= 1;
+            at = (end + 1).min(bytes.len());
+        }
+        at
+    }
+}
+
+/// What the literals of a line say.
+#[derive(Default)]
+struct Reading {
+    /// How much it looks like the end of a program, 0 for not at all.
+    strength: u8,
+    /// Signatures that it may match.
+    candidates: Vec<usize>,
+    /// Whether it shows a stage of a start.
+    stage: bool,
 }
 
 /// A line without the escape sequences that colour it for a terminal.
@@ -220,26 +274,6 @@ fn without_colours(line: &[u8]) -> Cow<'_, [u8]> {
 /// The time stamp that a line begins with.
 fn line_time(line: &[u8]) -> Option<Timestamp> {
     line.split(|b| *b == b' ').next().and_then(|w| std::str::from_utf8(w).ok()).and_then(parse_time)
-}
-
-/// Adds following lines to the open error block until an empty line; gives where to go on.
-fn extend(log: &mut LogFacts, bytes: &[u8], mut at: usize, open: &mut usize) -> usize {
-    let Some(fatal) = &mut log.fatal else { return at };
-    while *open > 0 && at < bytes.len() {
-        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n);
-        let line = &bytes[at..end.min(at + LINE_MAX)];
-        let text = String::from_utf8_lossy(line).trim_end().to_owned();
-        let ends = text.is_empty() && fatal.block.len() > 1 && !fatal.block[0].starts_with("Error");
-        let next = text.split(' ').next().is_some_and(|w| parse_time(w).is_some());
-        if ends || next || strength(line) >= 3 && !text.trim_start().starts_with("Caused by") {
-            *open = 0;
-            return at;
-        }
-        fatal.block.push(text);
-        *open -= 1;
-        at = (end + 1).min(bytes.len());
-    }
-    at
 }
 
 /// Keeps the last lines that are not empty. `base` is the number of lines before `bytes`.
