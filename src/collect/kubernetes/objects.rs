@@ -3,6 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::api::Cluster;
 use super::discovery::Kind;
@@ -37,11 +38,18 @@ pub(super) struct ObjectsItem {
     cluster: Cluster,
     kind: Kind,
     namespace: Option<String>,
+    _hold: Option<TaskTrackerToken>,
 }
 
 impl ObjectsItem {
     pub(super) fn new(cluster: Cluster, kind: Kind, namespace: Option<String>) -> Self {
-        Self { id: id(&kind, namespace.as_deref()), cluster, kind, namespace }
+        Self { id: id(&kind, namespace.as_deref()), cluster, kind, namespace, _hold: None }
+    }
+
+    /// Keeps a gate closed until this item is gone.
+    pub(super) fn holding(mut self, hold: Option<TaskTrackerToken>) -> Self {
+        self._hold = hold;
+        self
     }
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {

@@ -115,7 +115,7 @@ pub(super) async fn collect_from(
     let only: Vec<String> = only.iter().map(|o| (*o).to_owned()).collect();
     let wanted = move |id: &ItemId| only.is_empty() || only.iter().any(|o| id.as_str().starts_with(o.as_str()));
     let namespaces = [namespace.to_owned()];
-    let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits).await.unwrap();
+    let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits, None).await.unwrap();
     items.retain(|i| wanted(i.id()) || i.lane() == Lane::Discover);
     let dir = tempfile::tempdir().unwrap();
     let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
