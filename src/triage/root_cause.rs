@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::analyzers::owner_path;
+use super::analyzers::{CONFIG_DEPTHS, VAULT_DEPTHS, owner_path};
 use super::draft::Reaching;
 use super::facts::{Event, Facts, Pod};
 use super::finding::{Category, Finding, Severity, Subject};
@@ -120,19 +120,23 @@ fn is_behind(cause: &Finding, (down, pods): &Reaching, links: &Links) -> bool {
 }
 
 /// Rules that stand at [`SYMPTOM`].
-const SYMPTOMS: [&str; 21] = [
+const SYMPTOMS: [&str; 25] = [
     "bundle-incomplete",
     "container-restarts",
     "cronjob-suspended",
     "config-newer-than-pod",
     "error-burst",
     "event-burst",
+    "helm-release-failed",
     "host-memory-low",
     "host-oom-kill",
     "host-unit-failed",
     "hpa-at-maximum",
     "job-suspended",
+    "kms-config-drift",
+    "kms-config-limiter",
     "kms-no-keys",
+    "kms-private-files-readable",
     "lost-visibility",
     "namespace-stuck-terminating",
     "pod-failed",
@@ -145,8 +149,9 @@ const SYMPTOMS: [&str; 21] = [
 ];
 
 /// Ids of all analyzers' rules, so that a rule of a profile can only name what exists.
-pub(super) static RULES: std::sync::LazyLock<Vec<&str>> =
-    std::sync::LazyLock::new(|| DEPTHS.iter().map(|(rule, _)| *rule).chain(SYMPTOMS).collect());
+pub(super) static RULES: std::sync::LazyLock<Vec<&str>> = std::sync::LazyLock::new(|| {
+    DEPTHS.iter().chain(&CONFIG_DEPTHS).chain(&VAULT_DEPTHS).map(|(rule, _)| *rule).chain(SYMPTOMS).collect()
+});
 
 /// Depth and links of the rules of profiles.
 type Links = BTreeMap<String, rules::Links>;
@@ -158,7 +163,7 @@ fn depth(rule: &str, links: &Links) -> u8 {
     if rule.contains('/') {
         return SIGNATURE;
     }
-    DEPTHS.iter().find(|(r, _)| *r == rule).map_or(SYMPTOM, |(_, d)| *d)
+    DEPTHS.iter().chain(&CONFIG_DEPTHS).chain(&VAULT_DEPTHS).find(|(r, _)| *r == rule).map_or(SYMPTOM, |(_, d)| *d)
 }
 
 /// Links and ranks; gives the findings, the root cause first.
