@@ -10,6 +10,7 @@ mod item;
 pub mod kubernetes;
 mod limits;
 pub mod retry;
+pub mod s3;
 mod sink;
 
 pub use engine::{Engine, RunResult, Wanted};

@@ -46,6 +46,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     }
     let mut seen = BTreeSet::new();
     let ids = profile.exec.iter().map(|e| ("exec", &e.id)).chain(profile.http.iter().map(|h| ("http", &h.id)));
+    let ids = ids.chain(profile.storage.iter().map(|s| ("storage", &s.id)));
     for (family, id) in ids {
         if !seen.insert((family, id)) {
             return Err(malformed(format!("[[{family}]] id = \"{id}\" stands twice")));
@@ -69,6 +70,9 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         if !http.path.starts_with('/') {
             return Err(malformed(format!("[[http]] id = \"{}\": path must begin with a slash", http.id)));
         }
+    }
+    for storage in &profile.storage {
+        storage.check().map_err(|why| malformed(format!("[[storage]] id = \"{}\": {why}", storage.id)))?;
     }
     for (name, parameter) in &profile.parameters {
         if let Some(pattern) = &parameter.pattern {

@@ -7,6 +7,7 @@
 mod builtin;
 mod load;
 mod select;
+mod storage;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 pub use builtin::{all as builtin, find as find_builtin};
 pub use load::{ProfileError, load_dir, parse};
 pub use select::LabelSelector;
+pub use storage::Storage;
 
 /// What to collect from one kind of system.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Profile {
     /// HTTP endpoints of pods to read through the API server's proxy.
     #[serde(default)]
     pub http: Vec<Http>,
+    /// Buckets and directories to list.
+    #[serde(default)]
+    pub storage: Vec<Storage>,
 }
 
 /// Where in a cluster the system is.

@@ -379,7 +379,7 @@ fn incidents_say_what_they_show() {
             && cluster.entries().len() == base.entries().len();
         assert_eq!(
             same,
-            ["healthy", "healthy-web"].contains(&&**name),
+            ["healthy", "healthy-guide-file-storage", "healthy-web"].contains(&&**name),
             "{name}: only a healthy incident has an empty overlay"
         );
         assert!(!expect.title.is_empty() && expect.description.len() < 140, "{name}");

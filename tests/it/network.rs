@@ -253,7 +253,7 @@ fn a_split_network_is_one_finding() {
 fn the_odd_one_out_is_named_for_everything_that_is_compared() {
     let cases: [(&str, &str, fn(&mut Spec)); 9] = [
         ("network-versions-differ", "version", |s| s.version = "0.14.1-0"),
-        ("network-thresholds-differ", "threshold", |s| s.threshold = 2),
+        ("network-thresholds-differ", "threshold", |s| s.threshold = 3),
         ("network-limits-differ", "rate limits", |s| s.bucket_size = 10),
         ("network-peer-lists-differ", "peer list", |s| {
             s.identities.insert(2, "old-name.example".to_owned());

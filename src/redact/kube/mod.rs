@@ -2,6 +2,7 @@
 
 mod certificates;
 mod dom;
+mod helm;
 mod objects;
 mod sanitise;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::certificates;
 use super::dom::Node;
+use super::{certificates, helm};
 use crate::redact::rules::engine;
 use crate::redact::scan::value::{is_placeholder, judge};
 use crate::redact::scan::words::{Class, classify};
@@ -15,6 +15,8 @@ use crate::redact::{Format, Redactor};
 
 /// Annotation that says what the values of a Secret were like.
 const SECRET_DATA: &str = "casefile/secret-data";
+/// Annotation that says what a release record of Helm is about.
+const HELM_RELEASE: &str = "casefile/helm-release";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// JSON inside JSON inside JSON.
 const MAX_EMBEDDED: usize = 4;
@@ -91,6 +93,7 @@ impl<'a> Sanitiser<'a> {
     }
 
     fn secret(&mut self, node: &mut Node) {
+        let release = helm_release(node);
         let earlier = annotation(node, SECRET_DATA).and_then(|text| Node::parse(text).ok());
         let mut notes = Vec::new();
         for field in ["data", "stringData"] {
@@ -135,6 +138,9 @@ impl<'a> Sanitiser<'a> {
         }
         if !notes.is_empty() {
             annotate(node, SECRET_DATA, Node::Object(notes).to_json());
+        }
+        if let Some(release) = release {
+            annotate(node, HELM_RELEASE, release.to_json());
         }
     }
 
@@ -314,6 +320,12 @@ fn annotate(node: &mut Node, key: &str, text: String) {
     let Node::Object(annotations) = &mut metadata[at].1 else { return };
     annotations.retain(|(k, _)| k != key);
     annotations.push((key.to_owned(), Node::Text(text)));
+}
+
+/// What a release record of Helm says about itself.
+fn helm_release(node: &Node) -> Option<Node> {
+    let is_release = node.get("type").and_then(Node::as_text) == Some("helm.sh/release.v1");
+    helm::describe(node.get("data").filter(|_| is_release)?.get("release")?.as_text()?)
 }
 
 /// A certificate and nothing else.
