@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use casefile::bundle::{self, Store as _};
+use casefile::bundle;
 use casefile::profile;
 
 use super::support::cli::Casefile;
