@@ -13,7 +13,7 @@ use super::collect;
 use super::output::{Format, Output, usage};
 use super::pseudonymise::PseudonymArgs;
 use crate::bundle::overlay::{Fixtures, Incident, MemStore};
-use crate::serve::Server;
+use crate::serve::{ObjectStore, Server};
 
 /// The embedded fixtures; `build.rs` packs them.
 const FIXTURES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/demo.tar.gz"));
@@ -67,7 +67,9 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the threads of the embedded cluster")?;
-    let server = Server::builder(Arc::new(cluster)).name("casefile-demo").namespace(NAMESPACE);
+    let cluster = Arc::new(cluster);
+    let objects = runtime.block_on(ObjectStore::start(&*cluster)).context("cannot start the embedded object store")?;
+    let server = Server::builder(cluster).name("casefile-demo").namespace(NAMESPACE);
     let server = runtime.block_on(server.start()).context("cannot start the embedded cluster")?;
     let dir = tempfile::Builder::new()
         .prefix("casefile-demo-")
@@ -77,7 +79,10 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     server.kubeconfig(&kubeconfig)?;
     let result = Typed::try_parse_from(typed(args, kubeconfig))
         .context("`collect` does not take the arguments of the demo")
-        .and_then(|typed| collect::run(typed.args, output));
+        .and_then(|mut typed| {
+            typed.args.aws = Some(super::aws::made_up(&objects.url()));
+            collect::run(typed.args, output)
+        });
     runtime.block_on(server.shutdown());
     result
 }

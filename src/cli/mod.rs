@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one module that talks to the terminal")]
 
 mod audit;
+mod aws;
 mod collect;
 mod connection;
 mod demo;

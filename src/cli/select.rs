@@ -9,7 +9,7 @@ use crate::collect::{Item, Lane};
 use crate::model::ItemId;
 
 /// Families of items that other items plan during the run.
-const SPAWNED: [&str; 6] = ["exec", "host", "http", "logs", "services", "usage"];
+const SPAWNED: [&str; 7] = ["exec", "host", "http", "logs", "services", "storage", "usage"];
 
 /// Flags that narrow a plan.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -11,7 +11,7 @@ use super::connection::ConnectionArgs;
 use super::output::{Output, usage};
 use super::select::{SelectArgs, Selection};
 use crate::collect::kubernetes::{self, Cluster, ConnectError};
-use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host, services};
+use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host, s3, services};
 use crate::model::{ItemId, Outcome};
 use crate::profile::{self, Profile, ProfileError};
 
@@ -64,6 +64,8 @@ pub(super) struct Session {
     pub(super) cluster: Option<Cluster>,
     /// Why there is no cluster, where one was looked for.
     pub(super) no_cluster: Option<NoCluster>,
+    /// How to ask object stores.
+    pub(super) aws: s3::Access,
     /// Why the profile and the namespaces are a guess, where they are one.
     doubt: Option<String>,
     /// Credentials that stood on the command line in clear, by parameter.
@@ -120,7 +122,8 @@ impl Session {
         let parameters = parameters(&found, &profile.set)?;
         let exposed = exposed(&found, &profile.set);
         let ambient = ambient(&profile.set);
-        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, doubt, exposed, ambient })
+        let aws = super::aws::access();
+        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, aws, doubt, exposed, ambient })
     }
 
     /// The parameters for the manifest: of a credential only that it was set.
@@ -134,7 +137,9 @@ impl Session {
     pub(super) async fn items(&self, limits: &Limits, selection: &Selection) -> anyhow::Result<Vec<Arc<dyn Item>>> {
         let mut items: Vec<Arc<dyn Item>> = Vec::new();
         if let Some(cluster) = &self.cluster {
-            let planned = kubernetes::plan(cluster, &self.profile, &self.parameters, &self.namespaces, limits).await;
+            let aws = Some(&self.aws);
+            let planned =
+                kubernetes::plan(cluster, &self.profile, &self.parameters, &self.namespaces, limits, aws).await;
             match planned {
                 Ok(planned) => items.extend(planned),
                 // The server answered a moment ago. Without discovery there is no plan, but there is a host and a reason.

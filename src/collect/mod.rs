@@ -10,6 +10,7 @@ mod item;
 pub mod kubernetes;
 mod limits;
 pub mod retry;
+pub mod s3;
 pub mod services;
 mod sink;
 

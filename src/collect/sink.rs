@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{CollectError, Limits};
-use crate::bundle::{Spool, SpoolWriter};
+use crate::bundle::{Spool, SpoolStore, SpoolWriter, Store as _};
 use crate::model::{ClockOffset, Event, ItemId, Kept, Truncation};
 use crate::redact::{Format, ObjectStream, RedactError, Redacted, Redactor, Stream};
 
@@ -134,6 +134,15 @@ impl Sink {
             },
             stream,
         })
+    }
+
+    /// What another item has collected and finished, redacted, of at most `limit` bytes; none when it is not there.
+    ///
+    /// This is how one source finds its way by what another one gave, without a second request and without a second look at
+    /// anything that is not redacted.
+    #[must_use]
+    pub fn collected(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        SpoolStore::new(&self.shared.spool).read(path, limit).ok()
     }
 
     /// Counts one request, retries included.

@@ -48,6 +48,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     let ids = profile.exec.iter().map(|e| ("exec", &e.id)).chain(profile.http.iter().map(|h| ("http", &h.id)));
     let ids = ids.chain(profile.endpoint.iter().map(|e| ("endpoint", &e.id)));
     let ids = ids.chain(profile.files.iter().map(|f| ("files", &f.id)));
+    let ids = ids.chain(profile.storage.iter().map(|s| ("storage", &s.id)));
     for (family, id) in ids {
         if !seen.insert((family, id)) {
             return Err(malformed(format!("[[{family}]] id = \"{id}\" stands twice")));
@@ -73,6 +74,9 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         }
     }
     services::check(&profile).map_err(malformed)?;
+    for storage in &profile.storage {
+        storage.check().map_err(|why| malformed(format!("[[storage]] id = \"{}\": {why}", storage.id)))?;
+    }
     for (name, parameter) in &profile.parameters {
         if let Some(pattern) = &parameter.pattern {
             regex::Regex::new(pattern).map_err(|e| malformed(format!("[parameters.{name}] pattern: {e}")))?;

@@ -8,6 +8,7 @@ mod builtin;
 mod load;
 mod select;
 mod services;
+mod storage;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use services::{
     Alertmanager, Auth, Docker, Endpoint, Etcd, FileKind, Files, JsonRpc, Postgres, PostgresQuery, Prometheus,
     is_read_method,
 };
+pub use storage::Storage;
 
 /// What to collect from one kind of system.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,6 +74,9 @@ pub struct Profile {
     /// Files of the host.
     #[serde(default)]
     pub files: Vec<Files>,
+    /// Buckets and directories to list.
+    #[serde(default)]
+    pub storage: Vec<Storage>,
 }
 
 /// Where in a cluster the system is.

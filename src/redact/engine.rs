@@ -182,6 +182,7 @@ impl Redactor {
             report.pseudonyms.entry(kind.name().to_owned()).or_default();
         }
         report.rules_sha256.clone_from(&self.inner.set.sha256);
+        report.key_id = self.inner.ids.key_id();
         report
     }
 

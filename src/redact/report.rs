@@ -18,6 +18,10 @@ pub struct RedactionReport {
     /// Kind of pseudonym -> file -> how many values got one. A kind without files was switched on and met nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pseudonyms: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Which key made the ids in the replacements, without the key: two bundles with the same one have the same replacement
+    /// for the same secret. Empty in bundles of older versions.
+    #[serde(default)]
+    pub key_id: String,
     /// SHA-256 over the rule files in use.
     pub rules_sha256: String,
 }

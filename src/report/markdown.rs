@@ -38,7 +38,13 @@ pub fn markdown(view: &View<'_>) -> String {
     if !view.others.is_empty() {
         heading(&mut out, "Also wrong, and not explained by it");
         for finding in view.others.iter().take(OTHERS) {
-            out.push(format!("- **{}** {} ({})", finding.severity, escape(&line(&finding.title, 200)), level(finding)));
+            let title = escape(&line(&finding.title, 200));
+            out.push(format!(
+                "- **{}** {title} ({}; call {})",
+                finding.severity,
+                level(finding),
+                escape(&finding.call.to_string())
+            ));
             if let Some(evidence) = finding.evidence.first() {
                 out.push(format!("  {}", code(&place(evidence))));
             }
@@ -112,6 +118,8 @@ fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
         out.push(format!("- because {}", escape(&line(reason, 220))));
     }
     heading(out, &format!("Do now ({})", who(root.level)));
+    out.push(format!("Call {}.", escape(&root.call.to_string())));
+    out.push(String::new());
     for (i, step) in root.remedy.iter().take(8).enumerate() {
         out.push(format!("{}. {}", i + 1, step_text(step)));
     }
@@ -151,13 +159,13 @@ fn blind(view: &View<'_>, out: &mut Vec<String>) {
     }
 }
 
-fn heading(out: &mut Vec<String>, text: &str) {
+pub(super) fn heading(out: &mut Vec<String>, text: &str) {
     out.push(String::new());
     out.push(format!("## {text}"));
     out.push(String::new());
 }
 
-fn more(out: &mut Vec<String>, all: usize, shown: usize, place: &str) {
+pub(super) fn more(out: &mut Vec<String>, all: usize, shown: usize, place: &str) {
     if all > shown {
         out.push(format!("- and {} more {place}", all - shown));
     }
@@ -176,7 +184,7 @@ fn when(finding: &Finding) -> String {
 }
 
 /// A step with its command as code: what stands behind `: kubectl` or `: casefile`.
-fn step_text(step: &str) -> String {
+pub(super) fn step_text(step: &str) -> String {
     for marker in [": kubectl ", ": casefile "] {
         if let Some(at) = step.find(marker) {
             let (text, command) = step.split_at(at + 2);
@@ -187,7 +195,7 @@ fn step_text(step: &str) -> String {
 }
 
 /// Text that Markdown shows as it is, whatever it holds.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in line(text, 600).chars() {
         match c {
@@ -205,7 +213,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A code span that ends where it should: fenced by more backticks than the text has in a row.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = line(text, 600);
     let mut longest = 0;
     let mut run = 0;

@@ -5,6 +5,7 @@
 mod charts;
 mod html;
 mod markdown;
+mod network;
 mod peers;
 mod terminal;
 mod timeline;
@@ -12,6 +13,7 @@ mod view;
 
 pub use html::{ReportError, html};
 pub use markdown::markdown;
+pub use network::{network_json, network_markdown, network_terminal};
 pub use terminal::terminal;
 pub use view::View;
 

@@ -7,20 +7,20 @@ use crate::triage::{Finding, Severity, Status};
 
 const WIDTH_MIN: usize = 40;
 
-struct Paint {
-    color: bool,
+pub(super) struct Paint {
+    pub(super) color: bool,
 }
 
 impl Paint {
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub(super) fn paint(&self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn bold(&self, text: &str) -> String {
+    pub(super) fn bold(&self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(&self, text: &str) -> String {
+    pub(super) fn dim(&self, text: &str) -> String {
         self.paint("2", text)
     }
 
@@ -33,7 +33,7 @@ impl Paint {
         }
     }
 
-    fn status(&self, status: Status) -> String {
+    pub(super) fn status(&self, status: Status) -> String {
         let word = status.to_string().to_uppercase();
         match status {
             Status::Optimal | Status::Healthy => self.paint("1;32", &word),
@@ -69,7 +69,7 @@ pub fn terminal(view: &View<'_>, color: bool, width: usize) -> String {
             wrap(&mut out, &line(&evidence.excerpt, 200), "    ", "    ", width, str::to_owned);
         }
         out.push(String::new());
-        out.push(paint.bold("Do now"));
+        out.push(paint.bold(&format!("Do now; call {}", line(&root.call.to_string(), 100))));
         for (i, step) in root.remedy.iter().enumerate() {
             wrap(&mut out, step, &format!("  {}. ", i + 1), "     ", width, str::to_owned);
         }
@@ -91,7 +91,7 @@ pub fn terminal(view: &View<'_>, color: bool, width: usize) -> String {
     text
 }
 
-fn list(out: &mut Vec<String>, paint: &Paint, width: usize, title: &str, findings: &[&Finding], max: usize) {
+pub(super) fn list(out: &mut Vec<String>, paint: &Paint, width: usize, title: &str, findings: &[&Finding], max: usize) {
     if findings.is_empty() {
         return;
     }
@@ -114,7 +114,14 @@ fn list(out: &mut Vec<String>, paint: &Paint, width: usize, title: &str, finding
 }
 
 /// Breaks a text at spaces, so that lines have at most `width` characters where words allow it.
-fn wrap(out: &mut Vec<String>, text: &str, first: &str, rest: &str, width: usize, paint: impl Fn(&str) -> String) {
+pub(super) fn wrap(
+    out: &mut Vec<String>,
+    text: &str,
+    first: &str,
+    rest: &str,
+    width: usize,
+    paint: impl Fn(&str) -> String,
+) {
     let mut indent = first;
     let mut current = String::new();
     for word in text.split_whitespace() {

@@ -66,6 +66,12 @@ impl<'a> View<'a> {
         view
     }
 
+    /// What is shown.
+    #[must_use]
+    pub fn triage(&self) -> &'a Triage {
+        self.triage
+    }
+
     /// The finding with this id.
     pub(super) fn find(&self, id: &str) -> Option<&'a Finding> {
         self.by_id.get(id).copied()

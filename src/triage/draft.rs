@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Category, Evidence, Finding, Level, Severity, Subject};
+use super::finding::{Call, Category, Evidence, Finding, Level, Severity, Subject, Who};
 use super::text;
 use crate::model::time::Timestamp;
 
@@ -18,6 +18,8 @@ pub(crate) struct Draft {
     pub(crate) category: Category,
     pub(crate) severity: Severity,
     pub(crate) level: Level,
+    /// None: who acts by the level.
+    pub(crate) call: Option<Call>,
     /// `{who}` stands for the subjects.
     pub(crate) title: String,
     pub(crate) meaning: String,
@@ -42,6 +44,7 @@ impl Draft {
             category,
             severity,
             level,
+            call: None,
             title: String::new(),
             meaning: String::new(),
             subjects: Vec::new(),
@@ -82,6 +85,11 @@ impl Draft {
         self
     }
 
+    pub(crate) fn call(mut self, call: impl Into<Call>) -> Self {
+        self.call = Some(call.into());
+        self
+    }
+
     pub(crate) fn confidence(mut self, confidence: f64) -> Self {
         self.confidence = confidence;
         self
@@ -96,6 +104,14 @@ impl Draft {
         self.first = earliest(self.first, first);
         self.last = self.last.max(last.or(first));
         self
+    }
+
+    /// How far the start got, where its log shows it.
+    pub(crate) fn got_to(self, progress: Option<(String, Evidence)>) -> Self {
+        match progress {
+            Some((text, evidence)) => self.because(text).seen_in([evidence]),
+            None => self,
+        }
     }
 
     pub(crate) fn times(mut self, count: u64) -> Self {
@@ -121,9 +137,11 @@ impl Draft {
             self.meaning = other.meaning;
             self.category = other.category;
             self.level = other.level;
+            self.call = merged(other.call, self.call.take());
             self.remedy = other.remedy;
             self.evidence.splice(0..0, other.evidence);
         } else {
+            self.call = merged(self.call.take(), other.call);
             self.evidence.extend(other.evidence);
         }
         for subject in other.subjects {
@@ -142,6 +160,19 @@ impl Draft {
             }
         }
     }
+}
+
+/// Whom to call: the first says who, and parties of both are meant when both mean peers.
+fn merged(first: Option<Call>, second: Option<Call>) -> Option<Call> {
+    let (Some(mut call), Some(other)) = (first.clone(), second.clone()) else { return first.or(second) };
+    if call.who == other.who {
+        for party in other.parties {
+            if !call.parties.contains(&party) {
+                call.parties.push(party);
+            }
+        }
+    }
+    Some(call)
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
@@ -196,6 +227,7 @@ fn finish(mut draft: Draft, ids: &mut BTreeSet<String>) -> Reaching {
         category: draft.category,
         severity: draft.severity,
         level: draft.level,
+        call: draft.call.unwrap_or_else(|| Who::of(draft.level).into()),
         title,
         meaning: text::line(&draft.meaning, 800),
         subjects: draft.subjects,

@@ -108,6 +108,9 @@ pub struct Finding {
     pub severity: Severity,
     /// Who acts.
     pub level: Level,
+    /// Whom to call, beside those who read this.
+    #[serde(default)]
+    pub call: Call,
     /// One line, with names and numbers.
     pub title: String,
     /// What it means for the system.
@@ -248,6 +251,77 @@ impl TryFrom<u8> for Level {
             3 => Ok(Self::Three),
             other => Err(format!("level {other} does not exist; it is 1, 2 or 3")),
         }
+    }
+}
+
+/// Whom to call about a finding.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Who can change it.
+    pub who: Who,
+    /// Ids of the parties that are meant, for [`Who::Peer`]; empty where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<String>,
+}
+
+impl Call {
+    /// The operators of these parties.
+    #[must_use]
+    pub fn peers<S: Into<String>>(parties: impl IntoIterator<Item = S>) -> Self {
+        Self { who: Who::Peer, parties: parties.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl From<Who> for Call {
+    fn from(who: Who) -> Self {
+        Self { who, parties: Vec::new() }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.who, self.parties.as_slice()) {
+            (Who::Peer, [one]) => write!(f, "the operators of party {one}"),
+            (Who::Peer, many) if !many.is_empty() => {
+                let names: Vec<&str> = many.iter().map(String::as_str).collect();
+                write!(f, "the operators of parties {}", text::names(&names, 12))
+            }
+            (who, _) => f.pad(who.as_str()),
+        }
+    }
+}
+
+/// Who can change what a finding is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// Those who operate this system.
+    #[default]
+    OwnTeam,
+    /// Those who coordinate all parties of a network.
+    NetworkCoordinator,
+    /// The operators of another party.
+    Peer,
+    /// Those who make the program.
+    DevelopmentTeam,
+}
+
+impl Who {
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OwnTeam => "your own team",
+            Self::NetworkCoordinator => "the network coordinator",
+            Self::Peer => "the operators of the peer",
+            Self::DevelopmentTeam => "the development team",
+        }
+    }
+
+    /// Who it is where nobody else is named.
+    #[must_use]
+    pub fn of(level: Level) -> Self {
+        if level == Level::Three { Self::DevelopmentTeam } else { Self::OwnTeam }
     }
 }
 

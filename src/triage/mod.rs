@@ -8,11 +8,13 @@ mod draft;
 mod facts;
 mod finding;
 mod inventory;
-mod network;
+pub mod network;
+mod peers;
 mod root_cause;
 mod rules;
 mod scheduling;
 mod signatures;
+mod stages;
 mod synthetic;
 pub(crate) mod text;
 mod timeline;
@@ -20,8 +22,8 @@ mod verdict;
 mod version;
 
 pub use finding::{
-    Category, Coverage, Evidence, Finding, Level, Moment, NodeRow, PeerCell, PeerRow, Place, PodPart, PodRow, Severity,
-    Status, Subject, Tone, Triage, Use,
+    Call, Category, Coverage, Evidence, Finding, Level, Moment, NodeRow, PeerCell, PeerRow, Place, PodPart, PodRow,
+    Severity, Status, Subject, Tone, Triage, Use, Who,
 };
 pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
 pub use synthetic::{ManifestError, made_up, manifest_of};
@@ -46,26 +48,30 @@ pub fn run(store: &dyn Store, manifest: &Manifest) -> Result<Triage, StoreError>
 /// As [`run`].
 pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Result<Triage, StoreError> {
     let facts = facts::load(store, manifest, book.signatures.clone())?;
-    let mut drafts =
-        analyzers::run(&analyzers::Context { facts: &facts, manifest, signatures: book.signatures.as_deref() });
-    drafts.extend(book.evaluate(&facts, manifest, &drafts));
+    Ok(judge(&facts, store, manifest, book))
+}
+
+/// Findings out of facts.
+fn judge(facts: &facts::Facts, store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Triage {
+    let mut drafts = analyzers::run(&analyzers::Context { facts, manifest, signatures: book.signatures.as_deref() });
+    drafts.extend(book.evaluate(facts, manifest, &drafts));
     let coverage = verdict::coverage(manifest, store);
     let (root_cause, mut findings) =
-        root_cause::rank(draft::merge(drafts), &facts, &book.detect, &book.links(), &coverage);
+        root_cause::rank(draft::merge(drafts), facts, &book.detect, &book.links(), &coverage);
     let offset = clock::cluster_offset(manifest);
     for finding in &mut findings {
         finding.first_seen = finding.first_seen.map(|at| clock::ours(at, offset));
         finding.last_seen = finding.last_seen.map(|at| clock::ours(at, offset));
     }
-    Ok(Triage {
-        status: verdict::status(&findings, &facts, manifest, &coverage),
+    Triage {
+        status: verdict::status(&findings, facts, manifest, &coverage),
         root_cause,
-        pods: inventory::pods(&facts, &findings, offset),
-        nodes: inventory::nodes(&facts, &findings),
-        peers: network::peers(&facts),
+        pods: inventory::pods(facts, &findings, offset),
+        nodes: inventory::nodes(facts, &findings),
+        peers: peers::peers(facts),
         findings,
-        timeline: timeline::build(&facts, offset),
+        timeline: timeline::build(facts, offset),
         coverage,
         ..Triage::default()
-    })
+    }
 }

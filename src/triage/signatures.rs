@@ -3,14 +3,15 @@
 //! A signature names literals (`anchors`) one of which stands in every line that it matches. One automaton looks for all of
 //! them at once; only lines with an anchor meet a regular expression.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use chrono::TimeDelta;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-use super::finding::{Category, Level};
+use super::finding::{Category, Level, Severity, Who};
+use super::stages::{Stage, Stages};
 use super::version;
 use crate::model::place::{position, toml_error};
 
@@ -29,6 +30,8 @@ pub(super) const FOLLOW_LINES: usize = 8;
 const COUNT_MAX: u32 = 1_000;
 /// Memory of one compiled expression, in bytes.
 const REGEX_MAX: usize = 1 << 20;
+/// Characters of a captured value.
+const CAPTURE_MAX: usize = 80;
 
 static BUILT_IN: LazyLock<Vec<(&str, Arc<Signatures>)>> = LazyLock::new(|| {
     SOURCES
@@ -91,6 +94,27 @@ pub(crate) struct Signature {
     /// Another signature in the same log says more.
     #[serde(default)]
     pub(crate) wrapper: bool,
+    /// Whom to call, where the level does not say it. `peer` means the parties that the expression captures as `peer`.
+    #[serde(default)]
+    pub(crate) call: Option<Who>,
+    /// How bad it is in the log of a program that runs, where `when` does not say it.
+    #[serde(default)]
+    pub(crate) severity: Option<Severity>,
+    /// Signatures that say, further down in the same log, that it is over.
+    #[serde(default)]
+    resolved_by: Vec<String>,
+    /// It concerns the main component of the profile wherever it stands, as in the log of a job that sets it up.
+    #[serde(default)]
+    pub(crate) main: bool,
+    /// What it says stays true until the program ends, however long ago it was said. What can be resolved is so, too.
+    #[serde(default)]
+    lasting: bool,
+    /// Signatures whose lines in the same log tell more about this one.
+    #[serde(default)]
+    with: Vec<String>,
+    /// Distance from the cause, for the chains.
+    #[serde(default = "Signature::causal")]
+    pub(crate) depth: u8,
     #[serde(default)]
     pub(crate) meaning: String,
     #[serde(default)]
@@ -112,6 +136,21 @@ impl Signature {
             && self.versions.as_deref().is_none_or(|range| version::admits(range, image))
     }
 
+    /// Whether its line is true for as long as the program runs.
+    pub(crate) fn lasts(&self) -> bool {
+        self.lasting || !self.resolved_by.is_empty()
+    }
+
+    /// Ids of other signatures, with the key that names them.
+    fn others(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let resolved = self.resolved_by.iter().map(|id| ("resolved_by", id.as_str()));
+        resolved.chain(self.with.iter().map(|id| ("with", id.as_str())))
+    }
+
+    fn causal() -> u8 {
+        2
+    }
+
     fn no_category() -> Category {
         Category::Startup
     }
@@ -126,6 +165,8 @@ impl Signature {
 struct File {
     schema: u32,
     #[serde(default)]
+    stage: Vec<Stage>,
+    #[serde(default)]
     signature: Vec<Signature>,
 }
 
@@ -135,6 +176,8 @@ struct Compiled {
     regex: Regex,
     exclude: Option<Regex>,
     followed_by: Option<Regex>,
+    /// Names of its groups.
+    groups: Vec<String>,
 }
 
 /// `10m`, `2h`: a time span in a file.
@@ -157,6 +200,11 @@ pub(crate) struct Signatures {
     anchors: Vec<String>,
     /// Signature of each anchor.
     owners: Vec<usize>,
+    /// For each signature, those that are over when it is seen.
+    resolves: Vec<Vec<usize>>,
+    /// For each signature, those that tell more about it.
+    companions: Vec<Vec<usize>>,
+    stages: Stages,
 }
 
 impl Signatures {
@@ -172,7 +220,38 @@ impl Signatures {
 
     /// Literals that a line must have one of to be worth a look.
     pub(crate) fn anchors(&self) -> impl Iterator<Item = &str> {
-        self.anchors.iter().map(String::as_str)
+        self.anchors.iter().map(String::as_str).chain(self.stages.anchors())
+    }
+
+    /// How a program of this profile starts.
+    pub(crate) fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// Signatures that are over when this one is seen.
+    pub(crate) fn resolved(&self, index: usize) -> &[usize] {
+        self.resolves.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// Signatures that tell more about this one.
+    pub(crate) fn companions(&self, index: usize) -> &[usize] {
+        self.companions.get(index).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the groups of a signature find in a line: name and value.
+    pub(crate) fn captured(&self, index: usize, line: &[u8]) -> Vec<(String, String)> {
+        let Some(compiled) = self.regexes.get(index).filter(|c| !c.groups.is_empty()) else { return Vec::new() };
+        let Some(found) = compiled.regex.captures(line) else { return Vec::new() };
+        let value = |name: &String| {
+            let bytes = found.name(name)?.as_bytes();
+            Some((name.clone(), super::text::line(&String::from_utf8_lossy(bytes), CAPTURE_MAX)))
+        };
+        compiled.groups.iter().filter_map(value).collect()
+    }
+
+    /// Whether this is the anchor of a stage, by its place in [`Self::anchors`].
+    pub(crate) fn is_stage(&self, anchor: usize) -> bool {
+        anchor >= self.owners.len()
     }
 
     /// The signature that an anchor belongs to, by the anchor's place in [`Self::anchors`].
@@ -187,7 +266,13 @@ impl Signatures {
                 compiled.regex.is_match(line) && !compiled.exclude.as_ref().is_some_and(|e| e.is_match(line))
             })
         };
-        candidates.iter().copied().filter(fits).collect()
+        let mut found: Vec<usize> = candidates.iter().copied().filter(fits).collect();
+        // A line that is known for what it says is not also one that wraps something.
+        let wraps = |i: &usize| self.list.get(*i).is_some_and(|s| s.wrapper && s.when == When::Note);
+        if !found.iter().all(wraps) {
+            found.retain(|i| !wraps(i));
+        }
+        found
     }
 
     /// Whether a match counts only with another line behind it.
@@ -198,6 +283,11 @@ impl Signatures {
     /// Whether this line is the one that must stand behind a match.
     pub(crate) fn follows(&self, index: usize, line: &[u8]) -> bool {
         self.regexes.get(index).and_then(|c| c.followed_by.as_ref()).is_some_and(|f| f.is_match(line))
+    }
+
+    /// Id and depth of each.
+    pub(crate) fn depths(&self) -> impl Iterator<Item = (&str, u8)> {
+        self.list.iter().map(|s| (s.id.as_str(), s.depth))
     }
 
     /// Number of signatures.
@@ -234,6 +324,13 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
     let kept = list.len();
     list.extend(file.signature);
     let mut mistakes = Vec::new();
+    let stages = match (base, file.stage.is_empty()) {
+        (Some(base), true) => base.stages.clone(),
+        _ => Stages::compile(file.stage).unwrap_or_else(|what| {
+            mistakes.push(format!("{origin}:1:1: {what}"));
+            Stages::default()
+        }),
+    };
     let mut compiled = Vec::new();
     let mut ids = BTreeSet::new();
     for (index, signature) in list.iter().enumerate() {
@@ -249,6 +346,36 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         mistakes.extend(wrong.iter().map(|w| format!("{origin}:{line}:{column}: signature `{}`: {w}", signature.id)));
         compiled.extend(found);
     }
+    let positions: BTreeMap<&str, usize> = list.iter().zip(0..).map(|(s, i)| (s.id.as_str(), i)).collect();
+    let mut resolves = vec![Vec::new(); list.len()];
+    let mut companions = vec![Vec::new(); list.len()];
+    for (index, signature) in list.iter().enumerate() {
+        for (key, id) in signature.others() {
+            match positions.get(id) {
+                Some(at) if key == "with" => companions[index].push(*at),
+                Some(at) => resolves[*at].push(index),
+                None => {
+                    let (line, column) = place(text, &signature.id);
+                    let what = format!("{key}: there is no signature `{id}`");
+                    mistakes.push(format!("{origin}:{line}:{column}: signature `{}`: {what}", signature.id));
+                }
+            }
+        }
+        let known = |name: &str| {
+            let group = format!("(?P<{name}>");
+            let of = |s: &Signature| s.regex.contains(&group);
+            matches!(name, "namespace" | "pod" | "container")
+                || of(signature)
+                || companions[index].iter().filter_map(|i| list.get(*i)).any(of)
+        };
+        for name in signature.remedy.iter().chain([&signature.meaning]).flat_map(|t| placeholders(t)) {
+            if !known(name) {
+                let (line, column) = place(text, &signature.id);
+                let what = format!("`{{{name}}}` is no group of the expression");
+                mistakes.push(format!("{origin}:{line}:{column}: signature `{}`: {what}", signature.id));
+            }
+        }
+    }
     if !mistakes.is_empty() {
         return Err(SignatureError(mistakes.join("\n")));
     }
@@ -257,7 +384,7 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         .enumerate()
         .flat_map(|(index, signature)| signature.anchors.iter().map(move |anchor| (anchor.clone(), index)))
         .unzip();
-    Ok(Signatures { list, regexes: compiled, anchors, owners })
+    Ok(Signatures { list, regexes: compiled, anchors, owners, resolves, companions, stages })
 }
 
 /// Line and column of the id of a signature.
@@ -271,8 +398,10 @@ fn compile(signature: &Signature) -> Result<Compiled, String> {
     let one = |key: &str, text: &str| {
         RegexBuilder::new(text).size_limit(REGEX_MAX).build().map_err(|e| format!("{key}: {e}"))
     };
+    let regex = one("regex", &signature.regex)?;
     Ok(Compiled {
-        regex: one("regex", &signature.regex)?,
+        groups: regex.capture_names().flatten().map(str::to_owned).collect(),
+        regex,
         exclude: signature.exclude.as_deref().map(|e| one("exclude", e)).transpose()?,
         followed_by: signature.followed_by.as_deref().map(|e| one("followed_by", e)).transpose()?,
     })
@@ -299,13 +428,24 @@ fn contradictions(signature: &Signature) -> Vec<String> {
         || signature.followed_by.is_some()
         || signature.versions.is_some()
         || !signature.containers.is_empty();
+    let narrow = narrow || !signature.resolved_by.is_empty();
     if signature.when == When::Noise && narrow {
-        wrong.push("noise is noise everywhere: no min_count, followed_by, versions or containers".to_owned());
+        wrong.push(
+            "noise is noise everywhere: no min_count, followed_by, versions, containers or resolved_by".to_owned(),
+        );
     }
-    if signature.when != When::Noise && (signature.meaning.is_empty() || signature.remedy.is_empty()) {
-        wrong.push("meaning and remedy are missing".to_owned());
+    if signature.depth > 8 {
+        wrong.push("depth must be between 0 (a cause) and 8 (a consequence)".to_owned());
     }
     wrong
+}
+
+/// Names in braces: `{peer}`.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| {
+        let (name, _) = rest.split_once('}')?;
+        (!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).then_some(name)
+    })
 }
 
 #[cfg(test)]

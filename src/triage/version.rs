@@ -1,7 +1,7 @@
 //! Version ranges over image tags: `>=0.13, <0.15`.
 
 /// Major, minor and patch.
-type Version = (u64, u64, u64);
+pub(super) type Version = (u64, u64, u64);
 
 /// Says what is wrong with a range.
 ///
@@ -13,7 +13,11 @@ pub(super) fn check(range: &str) -> Result<(), String> {
 
 /// Whether the tag of an image is in the range. A tag that is no version is in every range: it may be anything.
 pub(super) fn admits(range: &str, image: &str) -> bool {
-    let Some(version) = tag(image).and_then(parse) else { return true };
+    tag(image).and_then(parse).is_none_or(|version| admits_version(range, version))
+}
+
+/// Whether a version is in the range; an empty range has all.
+pub(super) fn admits_version(range: &str, version: Version) -> bool {
     let Ok(conditions) = conditions(range) else { return true };
     conditions.into_iter().all(|(operator, bound)| match operator {
         ">=" => version >= bound,
@@ -37,14 +41,14 @@ fn conditions(range: &str) -> Result<Vec<(&'static str, Version)>, String> {
 }
 
 /// The tag of an image, without its digest.
-fn tag(image: &str) -> Option<&str> {
+pub(super) fn tag(image: &str) -> Option<&str> {
     let name = image.split('@').next()?;
     let last = name.rsplit('/').next()?;
     last.split_once(':').map(|(_, tag)| tag)
 }
 
 /// `v0.13.2-rc1` as 0.13.2; what is missing is 0.
-fn parse(text: &str) -> Option<Version> {
+pub(super) fn parse(text: &str) -> Option<Version> {
     let plain = text.strip_prefix('v').unwrap_or(text);
     let plain = plain.split(['-', '+']).next()?;
     let mut parts = plain.split('.').map(|p| p.parse::<u64>().ok());

@@ -23,10 +23,62 @@ fn fixtures() -> Fixtures {
     Fixtures::new(Box::new(DirStore::open(&root().join("fixtures")).unwrap())).unwrap()
 }
 
-/// Puts things where `collect` would put them: Secrets are described and not shown, the health check has its place.
+/// Where `collect` puts what an HTTP endpoint of a core answers.
+fn http_artifact(pod: &str, path: &str) -> Option<String> {
+    Some(match path {
+        "/health" | "/live" | "/ready" | "/version" => format!("health/{pod}/http-{}.txt", &path[1..]),
+        "/config" => format!("config/{pod}/running-config.json"),
+        "/metrics" => format!("metrics/{pod}.prom"),
+        _ => return None,
+    })
+}
+
+/// Where `collect` puts the output of a command.
+fn exec_artifact(pod: &str, command: &str) -> Option<String> {
+    Some(match command {
+        "netstat -tln" => format!("ports/{pod}/netstat.txt"),
+        "cat /proc/net/tcp /proc/net/tcp6" => format!("ports/{pod}/proc-net-tcp.txt"),
+        "cat /root/kms-server.toml" => format!("config/{pod}/kms-server.toml"),
+        // In the client's pod, `localhost` is not the core.
+        _ if command.starts_with("kms-health-check ")
+            && !(pod.contains("client") && command.ends_with("localhost:50100")) =>
+        {
+            format!("health/{pod}/kms-health-check.txt")
+        }
+        _ => return None,
+    })
+}
+
+/// What the pods of a KMS answer, where `collect` would put it.
+fn answered(store: &mut MemStore) {
+    let replay: Value = serde_json::from_slice(store.get("replay.json").unwrap()).unwrap();
+    let list = |name: &str| replay[name].as_array().cloned().unwrap_or_default();
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    let mut found: Vec<(String, Value, &str)> = Vec::new();
+    for entry in list("proxy").into_iter().filter(|e| e["status"] == 200) {
+        found.extend(http_artifact(&text(&entry, "pods"), &text(&entry, "path")).map(|a| (a, entry, "body")));
+    }
+    for entry in list("exec").into_iter().filter(|e| e["exit_code"].as_i64().unwrap_or(0) == 0) {
+        let words: Vec<&str> = entry["command"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let artifact = exec_artifact(&text(&entry, "pods"), &words.join(" "));
+        found.extend(artifact.map(|a| (a, entry, "stdout")));
+    }
+    for (artifact, entry, field) in found {
+        let bytes = match entry[format!("{field}_file")].as_str() {
+            Some(file) => store.get(file).unwrap().to_vec(),
+            None => text(&entry, field).into_bytes(),
+        };
+        // An incident may bring the artifact itself.
+        if store.get(&artifact).is_none() {
+            store.insert(artifact, bytes);
+        }
+    }
+}
+
+/// Puts things where `collect` would put them: Secrets are described and not shown, what pods answer has its place.
 fn collected(mut store: MemStore, redactor: &Redactor) -> MemStore {
-    if let Some(answer) = store.get("replay/kms-health-check-live.txt").map(<[u8]>::to_vec) {
-        store.insert("health/kms-decentralized/kms-party-3-client-0/kms-health-check.txt", answer);
+    if store.get("replay/metrics.prom").is_some() {
+        answered(&mut store);
     }
     let paths: Vec<String> = store.entries().iter().map(|e| e.path.clone()).collect();
     for path in paths {
@@ -48,7 +100,7 @@ fn collected(mut store: MemStore, redactor: &Redactor) -> MemStore {
 /// What triage says about one incident.
 fn triaged(fixtures: &Fixtures, incident: &Incident, redactor: &Redactor) -> Triage {
     let cluster = collected(fixtures.cluster(&incident.name).unwrap(), redactor);
-    let profile = if incident.expect.base == "web" { "kubernetes" } else { "kms" };
+    let profile = if incident.expect.base.starts_with("kms") { "kms" } else { "kubernetes" };
     let (mut manifest, _) = manifest_of(&cluster, Some(profile)).unwrap();
     manifest.finished = fixtures.now(&incident.expect.base).unwrap();
     triage::run(&cluster, &manifest).unwrap()

@@ -8,3 +8,4 @@ mod lists;
 mod logs;
 mod recorded;
 mod run;
+mod storage;

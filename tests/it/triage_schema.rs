@@ -93,9 +93,13 @@ fn check(root: &Value, schema: &Value, value: &Value, place: &str, errors: &mut 
 }
 
 fn errors(value: &Value) -> Vec<String> {
-    let schema = schema();
+    errors_by(&schema(), value)
+}
+
+/// What is wrong with a document by this schema.
+pub(crate) fn errors_by(schema: &Value, value: &Value) -> Vec<String> {
     let mut errors = Vec::new();
-    check(&schema, &schema, value, "", &mut errors);
+    check(schema, schema, value, "", &mut errors);
     errors
 }
 

@@ -13,6 +13,7 @@ const REPLAY_MAX: u64 = 16 << 20;
 const REPLAY: &str = "replay.json";
 const BASES: &str = "clusters/";
 const INCIDENTS: &str = "incidents/";
+const OVERLAYS: &str = "overlays/";
 const EXPECT: &str = "/expect.toml";
 
 /// Recorded clusters and the incidents over them.
@@ -38,6 +39,9 @@ pub struct Incident {
 pub struct Expect {
     /// Name of the base below `clusters/`.
     pub base: String,
+    /// Overlays of `overlays/` that come before its own, in this order.
+    #[serde(default)]
+    pub overlays: Vec<String>,
     /// A few words.
     pub title: String,
     /// One line for `casefile demo --list`.
@@ -128,6 +132,17 @@ impl Fixtures {
     pub fn cluster(&self, incident: &str) -> Result<MemStore, OverlayError> {
         let incident = self.find(incident)?;
         let mut cluster = self.base(&incident.expect.base)?;
+        for name in &incident.expect.overlays {
+            let dir = format!("{OVERLAYS}{name}");
+            if !self.store.entries().iter().any(|e| e.path.strip_prefix(&dir).is_some_and(|r| r.starts_with('/'))) {
+                let mut known: Vec<&str> = (self.store.entries().iter())
+                    .filter_map(|e| e.path.strip_prefix(OVERLAYS)?.split('/').next())
+                    .collect();
+                known.dedup();
+                return Err(OverlayError::Unknown { kind: "overlay", name: name.clone(), known: known.join(", ") });
+            }
+            Overlay::read(&*self.store, &dir)?.apply(&mut cluster)?;
+        }
         Overlay::read(&*self.store, &incident.dir)?.apply(&mut cluster)?;
         Ok(cluster)
     }
@@ -179,6 +194,23 @@ mod tests {
         let fixtures = fixtures(EXPECT).unwrap();
         assert_eq!(fixtures.cluster("x").err().unwrap().to_string(), "there is no incident `x`; there are: bad");
         assert_eq!(fixtures.base("x").err().unwrap().to_string(), "there is no base `x`; there are: a");
+    }
+
+    #[test]
+    fn shared_overlays_come_first() {
+        let with = |overlays: &str| {
+            let mut store = MemStore::new();
+            store.insert("clusters/a/replay.json", &br#"{"now":"2026-11-21T06:32:42Z"}"#[..]);
+            store.insert("clusters/a/x", &b"base"[..]);
+            store.insert("overlays/one/files/x", &b"one"[..]);
+            store.insert("overlays/one/files/y", &b"one"[..]);
+            store.insert("incidents/k/i/expect.toml", format!("{EXPECT}overlays = [\"{overlays}\"]\n").into_bytes());
+            store.insert("incidents/k/i/files/x", &b"own"[..]);
+            Fixtures::new(Box::new(store)).unwrap().cluster("i")
+        };
+        let cluster = with("one").unwrap();
+        assert_eq!((cluster.get("x"), cluster.get("y")), (Some(&b"own"[..]), Some(&b"one"[..])));
+        assert_eq!(with("two").err().unwrap().to_string(), "there is no overlay `two`; there are: one");
     }
 
     #[test]

@@ -36,10 +36,10 @@ pub enum OverlayError {
         /// What does not fit.
         reason: String,
     },
-    /// There is no incident, or no base, of this name.
+    /// There is no incident, base or overlay of this name.
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {
-        /// `incident` or `base`.
+        /// `incident`, `base` or `overlay`.
         kind: &'static str,
         /// What was asked for.
         name: String,

@@ -47,6 +47,9 @@ pub(super) struct Args {
     /// Exit with 4 when triage finds something of this severity or worse
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub(super) fail_on: Option<FailOn>,
+    /// How to ask object stores, where it is not as the environment says.
+    #[arg(skip)]
+    pub(super) aws: Option<crate::collect::s3::Access>,
 }
 
 /// Flags that bound a run.
@@ -174,7 +177,10 @@ async fn collect(
     let started = Utc::now();
     // A place that cannot be written is found before the first request, whatever profile will name the archive.
     Target::new(&args.target, "casefile", started)?;
-    let session = Session::open(&args.profile, &args.connection, &selection).await?;
+    let mut session = Session::open(&args.profile, &args.connection, &selection).await?;
+    if let Some(aws) = &args.aws {
+        session.aws = aws.clone();
+    }
     let target = Target::new(&args.target, &session.profile.prefix, started)?;
     session.announce(&output);
     let limits = args.limits.resolve(args.connection.request_timeout);

@@ -17,9 +17,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::{Status, shortened};
-use super::api::{chain, escaped};
+use super::api::{Cluster, chain, escaped};
 use super::pod::Pod;
 use super::pods::Shared;
 use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink};
@@ -54,6 +55,7 @@ pub(super) struct ExecItem {
     node: Option<String>,
     exec: Exec,
     container: Result<String, String>,
+    _hold: Option<TaskTrackerToken>,
 }
 
 impl ExecItem {
@@ -65,9 +67,16 @@ impl ExecItem {
             namespace: namespace.to_owned(),
             pod: name.clone(),
             node: pod.spec.node_name.clone(),
-            container: choose(pod, &exec),
+            container: choose(pod, &exec.containers),
             exec,
+            _hold: None,
         }
+    }
+
+    /// Keeps a gate closed until this item is gone.
+    pub(super) fn holding(mut self, hold: Option<TaskTrackerToken>) -> Self {
+        self._hold = hold;
+        self
     }
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
@@ -89,9 +98,11 @@ impl ExecItem {
             full: false,
         };
         let limit = self.exec.timeout_secs.map_or(sink.limits().item_timeout, Duration::from_secs);
+        let node = self.node.as_deref();
+        let target = Target { cluster, namespace: &self.namespace, pod: &self.pod, node, container };
         sink.attempt();
         let work = async {
-            let mut socket = self.connect(container, &command).await?;
+            let mut socket = target.connect(&command).await?;
             output.read(&mut socket).await
         };
         match tokio::time::timeout(limit, work).await {
@@ -103,18 +114,30 @@ impl ExecItem {
             }
         }
     }
+}
 
-    async fn connect(&self, container: &str, command: &[String]) -> Result<Socket, CollectError> {
+/// Where a command runs.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) namespace: &'a str,
+    pub(super) pod: &'a str,
+    pub(super) node: Option<&'a str>,
+    pub(super) container: &'a str,
+}
+
+impl Target<'_> {
+    async fn connect(&self, command: &[String]) -> Result<Socket, CollectError> {
         let mut path = format!(
             "/api/v1/namespaces/{}/pods/{}/exec?container={}&stdout=true&stderr=true",
-            escaped(&self.namespace),
-            escaped(&self.pod),
-            escaped(container)
+            escaped(self.namespace),
+            escaped(self.pod),
+            escaped(self.container)
         );
         for argument in command {
             path.push_str(&format!("&command={}", escaped(argument)));
         }
-        let cluster = &self.shared.cluster;
+        let cluster = self.cluster;
         let key = generate_key();
         let mut headers = HeaderMap::new();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -126,13 +149,13 @@ impl ExecItem {
         }
         let began = Instant::now();
         let answer = cluster.send(Method::GET, &path, headers, Body::empty()).await;
-        cluster.note_node(self.node.as_deref(), began, &answer);
+        cluster.note_node(self.node, began, &answer);
         let response = answer?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let Err(refusal) = cluster.success(response).await? else {
                 return Err(CollectError::Failed("the server does not speak WebSocket here".to_owned()));
             };
-            for access in access(&self.namespace) {
+            for access in access(self.namespace) {
                 cluster.deny(&access, &refusal);
             }
             // Behind the API server everything is a 500: a container that is gone, or a kubelet that is.
@@ -159,20 +182,84 @@ impl ExecItem {
 }
 
 /// The container to run in, or why there is none.
-fn choose(pod: &Pod, exec: &Exec) -> Result<String, String> {
+pub(super) fn choose(pod: &Pod, containers: &[String]) -> Result<String, String> {
     let own = pod.spec.containers.as_deref().unwrap_or_default();
-    let chosen = if exec.containers.is_empty() {
+    let chosen = if containers.is_empty() {
         own.first()
     } else {
-        exec.containers.iter().find_map(|name| own.iter().find(|c| c.name == *name))
+        containers.iter().find_map(|name| own.iter().find(|c| c.name == *name))
     };
     let Some(container) = chosen else {
-        return Err(format!("the pod has no container {}", exec.containers.join(" or ")));
+        return Err(format!("the pod has no container {}", containers.join(" or ")));
     };
     match pod.not_running(Some(&container.name)) {
         Some(why) => Err(why),
         None => Ok(container.name.clone()),
     }
+}
+
+/// What a command said, kept in memory for whoever makes something else of it.
+#[derive(Debug, Default)]
+pub(super) struct Captured {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+    /// 0 for success.
+    pub(super) exit: i64,
+    /// Whether standard output was longer than the limit.
+    pub(super) cut: bool,
+}
+
+/// Runs a command and keeps up to `limit` bytes of what it says.
+///
+/// # Errors
+/// As an item of a command ends: no right, no such program, no end of the connection in order.
+pub(super) async fn capture(
+    target: Target<'_>,
+    sink: &Sink,
+    command: &[String],
+    limit: usize,
+) -> Result<Captured, CollectError> {
+    for access in access(target.namespace) {
+        target.cluster.allowed(&access)?;
+    }
+    target.cluster.node_answers(target.node)?;
+    sink.attempt();
+    let mut socket = target.connect(command).await?;
+    let mut said = Captured::default();
+    let mut status = Vec::new();
+    while let Some(message) = socket.next().await {
+        let message = message.map_err(|e| CollectError::Transient(format!("the connection broke: {}", chain(&e))))?;
+        let data = match message {
+            Message::Binary(data) => data,
+            Message::Close(_) => break,
+            _ => continue,
+        };
+        let Some((channel, data)) = data.split_first() else { continue };
+        sink.received(data.len() as u64);
+        let (kept, room) = match *channel {
+            STDOUT => (&mut said.stdout, limit),
+            STDERR => (&mut said.stderr, 64 << 10),
+            STATUS => (&mut status, STATUS_MAX),
+            _ => continue,
+        };
+        let take = data.len().min(room.saturating_sub(kept.len()));
+        kept.extend_from_slice(&data[..take]);
+        if *channel == STDOUT && take < data.len() {
+            said.cut = true;
+            return Ok(said);
+        }
+    }
+    let status: Status = serde_json::from_slice(&status)
+        .map_err(|_| CollectError::Failed("the connection ended without an exit status".to_owned()))?;
+    if status.status.as_deref() == Some("Success") {
+        return Ok(said);
+    }
+    if let Some(code) = exit_code(&status) {
+        said.exit = code;
+        return Ok(said);
+    }
+    let why = shortened(status.message.as_deref().unwrap_or("no reason given").trim());
+    Err(if is_missing(&why) { CollectError::NotApplicable(why) } else { CollectError::Failed(why) })
 }
 
 /// What a command gives.

@@ -29,6 +29,7 @@ mod review;
 mod role;
 mod server;
 mod split;
+mod storage;
 mod table;
 mod usage;
 

@@ -1,10 +1,13 @@
 //! All objects of one kind, with their printer columns.
 
+use std::collections::BTreeMap;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::api::Cluster;
+use super::api::{Cluster, escaped};
 use super::discovery::Kind;
 use super::list::{self, Ended, Form, Query, Visit};
 use super::table::{Column, TableFile};
@@ -37,11 +40,18 @@ pub(super) struct ObjectsItem {
     cluster: Cluster,
     kind: Kind,
     namespace: Option<String>,
+    _hold: Option<TaskTrackerToken>,
 }
 
 impl ObjectsItem {
     pub(super) fn new(cluster: Cluster, kind: Kind, namespace: Option<String>) -> Self {
-        Self { id: id(&kind, namespace.as_deref()), cluster, kind, namespace }
+        Self { id: id(&kind, namespace.as_deref()), cluster, kind, namespace, _hold: None }
+    }
+
+    /// Keeps a gate closed until this item is gone.
+    pub(super) fn holding(mut self, hold: Option<TaskTrackerToken>) -> Self {
+        self._hold = hold;
+        self
     }
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
@@ -55,9 +65,10 @@ impl ObjectsItem {
         if secrets && ended.cut.is_none() {
             let mut query = Query::new(self.kind.path(namespace), access, Form::Metadata);
             query.fields = Some(ONLY_HELM);
-            let mut helm = Helm { file: &mut file };
+            let mut helm = Helm { file: &mut file, newest: BTreeMap::new() };
             match list::read(&self.cluster, sink, query, &mut helm).await {
                 Ok(more) => {
+                    helm.finish(&self.cluster, sink, &self.kind.path(namespace)).await?;
                     ended.objects += more.objects;
                     ended.undecodable += more.undecodable;
                     ended.cut = more.cut;
@@ -157,8 +168,43 @@ impl Visit for ObjectFile {
 }
 
 /// Turns the metadata of Helm releases back into (empty) Secrets, so that the list has one kind.
+///
+/// Of the newest revision of each release the record itself is read, for its chart and its status; the redactor takes those out of
+/// it and drops the rest. Older revisions are told by their labels.
 struct Helm<'a> {
     file: &'a mut ObjectFile,
+    /// Newest revision of each release: its number, its Secret's name and what is to be written when it cannot be read.
+    newest: BTreeMap<String, (i64, String, Vec<u8>)>,
+}
+
+/// Releases whose record is read.
+const RELEASES_MAX: usize = 100;
+/// Largest record.
+const RECORD_MAX: usize = 4 << 20;
+
+impl Helm<'_> {
+    /// Reads the newest records. What cannot be read is told by its labels, like the older ones.
+    async fn finish(self, cluster: &Cluster, sink: &Sink, path: &str) -> Result<(), CollectError> {
+        for (_, name, metadata) in self.newest.into_values() {
+            let path = format!("{path}?limit=1&fieldSelector=metadata.name%3D{}", escaped(&name));
+            let record = match cluster.get(Some(sink), &path, "application/json", RECORD_MAX).await {
+                Ok(Ok(body)) => record(&body),
+                Ok(Err(_)) | Err(_) => None,
+            };
+            self.file.object(sink, record.as_deref().unwrap_or(&metadata), None)?;
+        }
+        Ok(())
+    }
+}
+
+/// The one Secret of a list, if it is a release record.
+fn record(list: &[u8]) -> Option<Vec<u8>> {
+    let list: Value = serde_json::from_slice(list).ok()?;
+    let object = list.get("items")?.as_array()?.first()?;
+    let mut object = object.as_object().filter(|o| o.get("type").is_some_and(|t| t == HELM))?.clone();
+    object.insert("apiVersion".to_owned(), "v1".into());
+    object.insert("kind".to_owned(), "Secret".into());
+    Some(Value::Object(object).to_string().into_bytes())
 }
 
 impl Visit for Helm<'_> {
@@ -175,6 +221,25 @@ impl Visit for Helm<'_> {
         object.insert("kind".to_owned(), "Secret".into());
         object.insert("type".to_owned(), HELM.into());
         object.remove("data");
-        self.file.object(sink, Value::Object(object).to_string().as_bytes(), None)
+        let object = Value::Object(object);
+        let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (release, revision) = (text("/metadata/labels/name"), text("/metadata/labels/version"));
+        let mut raw = object.to_string().into_bytes();
+        if let Ok(revision) = revision.parse::<i64>()
+            && (self.newest.len() < RELEASES_MAX || self.newest.contains_key(&release))
+        {
+            match self.newest.get_mut(&release) {
+                Some(newest) if newest.0 >= revision => {}
+                Some(newest) => {
+                    let older = std::mem::replace(newest, (revision, text("/metadata/name"), raw));
+                    raw = older.2;
+                }
+                None => {
+                    self.newest.insert(release, (revision, text("/metadata/name"), raw));
+                    return Ok(());
+                }
+            }
+        }
+        self.file.object(sink, &raw, None)
     }
 }

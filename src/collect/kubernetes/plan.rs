@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use super::api::Cluster;
 use super::discovery::{Discovery, Kind};
 use super::events::EventsItem;
@@ -13,7 +15,7 @@ use super::placeholder::Values;
 use super::pods::{PodsItem, Shared};
 use super::server;
 use super::usage::{Book, NodeUsageItem, PodUsageItem};
-use crate::collect::{CollectError, Item, Limits};
+use crate::collect::{CollectError, Item, Limits, s3};
 use crate::model::ItemId;
 use crate::profile::Profile;
 
@@ -33,6 +35,7 @@ pub async fn plan(
     parameters: &BTreeMap<String, String>,
     namespaces: &[String],
     limits: &Limits,
+    aws: Option<&s3::Access>,
 ) -> Result<Vec<Arc<dyn Item>>, CollectError> {
     let discovery = Arc::new(Discovery::fetch(cluster).await?);
     let namespaces: Vec<String> = namespaces.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
@@ -43,6 +46,8 @@ pub async fn plan(
         values: Values::of(profile, parameters),
         book: book.clone(),
         log_limit: limits.log_limit,
+        aws: aws.cloned(),
+        config_maps: TaskTracker::new(),
     });
     let mut items: Vec<Arc<dyn Item>> = Vec::new();
     for item in server::items(cluster, &discovery) {
@@ -64,10 +69,12 @@ pub async fn plan(
             } else if kinds::is_events(&kind) {
                 Arc::new(EventsItem::new(cluster.clone(), kind, namespace))
             } else {
-                Arc::new(ObjectsItem::new(cluster.clone(), kind, Some(namespace)))
+                let hold = is_core(&kind, "configmaps").then(|| shared.config_maps.token());
+                Arc::new(ObjectsItem::new(cluster.clone(), kind, Some(namespace)).holding(hold))
             });
         }
     }
+    shared.config_maps.close();
     for namespace in namespaces {
         items.push(Arc::new(PodUsageItem {
             id: ItemId::new(format!("usage/pods/{namespace}")),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio_util::task::TaskTracker;
 
 use super::api::Cluster;
 use super::discovery::Kind;
@@ -15,12 +16,13 @@ use super::objects::{self, ObjectFile};
 use super::placeholder::Values;
 use super::pod::Pod;
 use super::proxy::ProxyItem;
+use super::storage::{StorageItem, Wiring};
 use super::table::Column;
 use super::usage::{Book, Page};
-use crate::collect::{CollectError, Done, Item, Lane, Sink};
+use crate::collect::{CollectError, Done, Item, Lane, Sink, s3};
 use crate::model::size;
 use crate::model::{Access, ItemId, Outcome};
-use crate::profile::{Exec, Profile};
+use crate::profile::{Exec, Profile, Storage};
 
 /// What the items of one run share.
 pub(super) struct Shared {
@@ -29,6 +31,10 @@ pub(super) struct Shared {
     pub(super) values: Values,
     pub(super) book: Book,
     pub(super) log_limit: u64,
+    /// How to ask object stores; none where they are not to be asked.
+    pub(super) aws: Option<s3::Access>,
+    /// Open when the ConfigMaps of all namespaces have been read.
+    pub(super) config_maps: TaskTracker,
 }
 
 /// Rights of the items that join the plan while it runs: logs, commands and HTTP endpoints of pods.
@@ -37,7 +43,7 @@ pub fn spawned_access(profile: &Profile, namespaces: &[String]) -> Vec<Access> {
     let mut all = Vec::new();
     for namespace in namespaces {
         all.push(Access::new("get", "", "pods/log", Some(namespace)));
-        if !profile.exec.is_empty() {
+        if !profile.exec.is_empty() || !profile.storage.is_empty() {
             all.extend(super::exec::access(namespace));
         }
         if !profile.http.is_empty() {
@@ -97,7 +103,7 @@ impl Item for PodsItem {
     }
 
     fn describe(&self) -> String {
-        let Profile { exec, http, .. } = &self.shared.profile;
+        let Profile { exec, http, storage, .. } = &self.shared.profile;
         let mut text = format!("lists all pods in {}, then reads the logs of all their containers", self.namespace);
         text.push_str(&format!(" (the newest {} of each)", size::human(self.shared.log_limit)));
         if !exec.is_empty() {
@@ -105,6 +111,9 @@ impl Item for PodsItem {
         }
         if !http.is_empty() {
             text.push_str(&format!(", asks up to {} HTTP endpoints of each", http.len()));
+        }
+        if !storage.is_empty() {
+            text.push_str(&format!(", lists up to {} buckets or directories of each", storage.len()));
         }
         text
     }
@@ -151,8 +160,13 @@ impl Found<'_> {
     }
 
     /// What there is to read from a pod.
-    fn follow(&mut self, pod: &Pod) {
+    fn follow(&mut self, pod: &Pod, raw: &[u8]) {
         let (shared, namespace) = (&self.item.shared, &self.item.namespace);
+        let stores: Vec<&Storage> =
+            shared.profile.storage.iter().filter(|s| s.pods.matches(|key| pod.label(key))).collect();
+        // Stores are found by the configuration, which other items of this pod read first.
+        let gate = TaskTracker::new();
+        let hold = |artifact: &str| stores.iter().any(|s| s.from.iter().any(|f| f == artifact)).then(|| gate.token());
         for log in pod.logs() {
             self.spawn.push(Arc::new(LogItem::new(shared.cluster.clone(), namespace, pod, log)));
         }
@@ -168,12 +182,26 @@ impl Found<'_> {
             match exec.target {
                 Some(_) => self.asking.push((pod.clone(), exec.clone())),
                 None => {
-                    self.spawn.push(Arc::new(ExecItem::new(Arc::clone(shared), namespace, pod, exec.clone())));
+                    let item = ExecItem::new(Arc::clone(shared), namespace, pod, exec.clone());
+                    self.spawn.push(Arc::new(item.holding(hold(&exec.artifact))));
                 }
             }
         }
         for http in shared.profile.http.iter().filter(|h| h.pods.matches(|key| pod.label(key))) {
-            self.spawn.push(Arc::new(ProxyItem::new(Arc::clone(shared), namespace, pod, http.clone())));
+            let item = ProxyItem::new(Arc::clone(shared), namespace, pod, http.clone());
+            self.spawn.push(Arc::new(item.holding(hold(&http.artifact))));
+        }
+        gate.close();
+        if stores.is_empty() {
+            return;
+        }
+        let wiring = serde_json::from_slice(raw).map(|pod| Wiring::of(&pod)).unwrap_or_default();
+        for storage in stores {
+            // Behind what it waits for: within a lane items start in the order of planning, so that no number of waiting
+            // items can keep those from starting that they wait for.
+            let (storage, wiring) = (storage.clone(), wiring.clone());
+            let item = StorageItem::new(Arc::clone(shared), namespace, pod, storage, wiring, gate.clone());
+            self.spawn.push(Arc::new(item));
         }
     }
 }
@@ -193,7 +221,7 @@ impl Visit for Found<'_> {
         match serde_json::from_slice::<Pod>(raw) {
             Ok(pod) if !pod.metadata.name.is_empty() => {
                 self.page.add(&pod);
-                self.follow(&pod);
+                self.follow(&pod, raw);
             }
             _ => self.strange += 1,
         }

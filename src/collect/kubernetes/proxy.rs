@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method};
 use kube::client::Body;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::Refusal;
 use super::api::escaped;
@@ -32,6 +33,7 @@ pub(super) struct ProxyItem {
     pod: String,
     http: Http,
     refused: Option<String>,
+    _hold: Option<TaskTrackerToken>,
 }
 
 impl ProxyItem {
@@ -44,7 +46,14 @@ impl ProxyItem {
             pod: name.clone(),
             refused: pod.not_running(None),
             http,
+            _hold: None,
         }
+    }
+
+    /// Keeps a gate closed until this item is gone.
+    pub(super) fn holding(mut self, hold: Option<TaskTrackerToken>) -> Self {
+        self._hold = hold;
+        self
     }
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod dom;
+mod helm;
 mod look;
 mod objects;
 mod sanitise;

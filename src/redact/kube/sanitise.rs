@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::certificates;
 use super::dom::{Node, Parsed};
+use super::{certificates, helm};
 use crate::redact::rules::engine;
 use crate::redact::scan::value::{is_placeholder, judge};
 use crate::redact::scan::words::{Class, classify};
@@ -16,6 +16,8 @@ use crate::redact::{Format, Redactor};
 
 /// Annotation that says what the values of a Secret were like.
 const SECRET_DATA: &str = "casefile/secret-data";
+/// Annotation that says what a release record of Helm is about.
+const HELM_RELEASE: &str = "casefile/helm-release";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// JSON inside JSON inside JSON.
 const MAX_EMBEDDED: usize = 4;
@@ -94,6 +96,7 @@ impl<'a> Sanitiser<'a> {
     }
 
     fn secret(&mut self, node: &mut Node<'_>) {
+        let release = helm_release(node);
         let earlier = annotation(node, SECRET_DATA).map(str::to_owned);
         let earlier = earlier.as_deref().and_then(|text| Node::parse(text).ok()).map(|parsed| parsed.node);
         let mut notes: Vec<(Cow<'_, str>, Node<'_>)> = Vec::new();
@@ -142,6 +145,10 @@ impl<'a> Sanitiser<'a> {
             let notes = Node::Object(notes).to_json();
             self.changed = self.changed || annotation(node, SECRET_DATA) != Some(&notes);
             annotate(node, SECRET_DATA, notes);
+        }
+        if let Some(release) = release {
+            self.changed = true;
+            annotate(node, HELM_RELEASE, release);
         }
     }
 
@@ -334,6 +341,12 @@ fn annotate(node: &mut Node<'_>, key: &'static str, text: String) {
     let Node::Object(annotations) = &mut metadata[at].1 else { return };
     annotations.retain(|(k, _)| k != key);
     annotations.push((key.into(), Node::text(text)));
+}
+
+/// What a release record of Helm says about itself.
+fn helm_release(node: &Node<'_>) -> Option<String> {
+    let is_release = node.get("type").and_then(Node::as_text) == Some("helm.sh/release.v1");
+    helm::describe(node.get("data").filter(|_| is_release)?.get("release")?.as_text()?)
 }
 
 /// A certificate and nothing else.

@@ -8,7 +8,7 @@ use super::{exits, images};
 use crate::model::quantity;
 use crate::model::size;
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Container, Event, Facts, Pod, Role, State, Terminated};
+use crate::triage::facts::{Container, Event, Facts, LogFacts, Pod, Role, State, Terminated};
 use crate::triage::finding::{Category, Level, Severity};
 use crate::triage::text;
 
@@ -256,6 +256,7 @@ fn killed_by_probe(
         .same_when(format!("{} {} {which} {}", container.name, container.image, shape(why)))
         .between(kill.first, kill.last.max(ended.finished))
         .times(container.restarts.unsigned_abs())
+        .got_to(facts.last_log(pod, container).and_then(LogFacts::progress))
         .remedy([
             format!("Compare port and path of the probe with what the program listens on: kubectl -n {namespace} describe pod {name}"),
             format!("Read what the program did until it was killed: kubectl -n {namespace} logs {name} -c {} --previous", container.name),
@@ -371,6 +372,7 @@ fn crash(facts: &Facts, pod: &Pod, container: &Container, ended: Option<&Termina
         if reading.is_some() || !is_error { Level::Two } else { Level::Three },
     )
     .about(pod.subject())
+    .got_to(facts.last_log(pod, container).and_then(LogFacts::progress))
     .title(format!("{{who}}: {label} {} {verb} (exit code {code}{restarts}){what}", container.name))
     .meaning(format!(
         "The program ends by itself with exit code {code}: {}.{}",

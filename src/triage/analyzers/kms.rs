@@ -1,8 +1,8 @@
 //! What a KMS says about itself and its peers. Kubernetes and the logs of a party do not show that a peer is down.
 
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Facts, Health, NetworkView, Peer};
-use crate::triage::finding::{Category, Level, Severity, Subject};
+use crate::triage::facts::{Facts, Health, NetworkView, Peer, Sample};
+use crate::triage::finding::{Call, Category, Level, Severity, Subject, Who};
 use crate::triage::text;
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
@@ -36,7 +36,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             );
         } else if health.keys_available.is_some() && health.key_ids == 0 {
             out.push(
-                Draft::new("kms-no-keys", Category::KeyManagement, Severity::Warning, Level::Two)
+                Draft::new("kms-no-keys", Category::KeyManagement, if had_keys(facts, health) { Severity::Warning } else { Severity::Info }, Level::Two)
                     .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
                     .title("the KMS holds no FHE key")
                     .meaning("Before the first key generation this is normal. Later it means that the private vault is not mounted or its prefix is wrong, not that keys were deleted.")
@@ -50,6 +50,18 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             peers(facts, health, network, out);
         }
     }
+}
+
+/// Whether the core works with keys that it does not list: they are in its memory, or it was asked to use them.
+fn had_keys(facts: &Facts, health: &Health) -> bool {
+    let uses = |s: &Sample| {
+        let operation = s.labels.get("operation").map_or("", String::as_str);
+        s.value > 0.0
+            && (s.name == "kms_fhe_key_cache_size"
+                || s.name == "kms_operations_total"
+                    && (operation.ends_with("decrypt_inner") || operation.ends_with("keygen")))
+    };
+    facts.scrapes.iter().filter(|s| s.pod.0 == health.pod.0).flat_map(|s| &s.samples).any(uses)
 }
 
 /// The pods that serve what was asked.
@@ -101,6 +113,12 @@ fn peers(facts: &Facts, health: &Health, network: &NetworkView, out: &mut Vec<Dr
     for peer in &down {
         draft = draft.about(peer_subject(facts, &peer.endpoint));
     }
+    draft = match down.len() {
+        _ if everyone => draft.call(Who::OwnTeam),
+        1..=3 => draft.call(Call::peers(down.iter().map(|p| p.id.to_string()))),
+        // What takes many parties away at once is seldom the fault of each of them.
+        _ => draft.call(Who::NetworkCoordinator),
+    };
     if everyone {
         draft = draft.because("it reaches none of them, so the cause is rather here than there");
         draft = draft.remedy([

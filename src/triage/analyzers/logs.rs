@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::{Context, owner_path};
 use crate::triage::draft::Draft;
 use crate::triage::facts::{EngineContainer, LogFacts, Pod, Role, State};
-use crate::triage::finding::{Category, Severity, Subject};
+use crate::triage::finding::{Call, Category, Severity, Subject, Who};
 use crate::triage::signatures::{Signature, When};
 use crate::triage::text;
 
@@ -33,14 +33,14 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
             };
             done.insert((&pod.key.0, &pod.key.1, &container.name), ());
             let fits = |s: &&Signature| s.is_for(&container.name, &container.image);
-            let Some((signature, hit)) = best(log, |i| signatures.get(i).filter(fits)) else { continue };
+            let Some((index, signature, hit)) = best(log, |i| signatures.get(i).filter(fits)) else { continue };
             let (namespace, name) = &pod.key;
             let job = pod.owner.as_ref().is_some_and(|(kind, _)| kind == "Job");
             let known = telling(&hit.excerpt);
             // A wrapper only says where it failed; the end of the log says why.
             let why =
                 log.cause().filter(|c| signature.wrapper && c.is_error && !c.text.contains(&known)).map(|c| c.text);
-            let mut draft = draft(context, &pod.subject(), log, signature, hit, Severity::Critical)
+            let mut draft = draft(context, &pod.subject(), log, (index, signature, hit), Severity::Critical)
                 .title(format!(
                     "{{who}}: container {} {}: {}",
                     container.name,
@@ -51,6 +51,7 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
                 .because(format!("it stands in the log of the instance of container {} that ended", container.name))
                 .confidence(if signature.wrapper { 0.8 } else { 0.93 })
                 .seen_in(log.cause().into_iter().filter(|c| c.is_error).flat_map(|c| c.evidence.into_iter().take(3)))
+                .got_to(log.progress())
                 .remedy([format!(
                     "Read it in context: kubectl -n {namespace} logs {name} -c {}{}",
                     container.name,
@@ -90,13 +91,14 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
                 continue;
             };
             let severity = match signature.when {
+                _ if signature.severity.is_some() => signature.severity.unwrap_or(Severity::Info),
                 // In a program that runs, an error that wraps others may have been met and overcome.
                 When::Crash if signature.wrapper => Severity::Info,
                 When::Crash | When::Seen => Severity::Warning,
                 When::Note => Severity::Info,
                 When::Noise => continue,
             };
-            if hit.last.is_some_and(|at| facts.now - at > STALE) {
+            if !signature.lasts() && hit.last.is_some_and(|at| facts.now - at > STALE) {
                 continue;
             }
             let engine = facts.beside.containers.iter().find(|c| key.namespace.is_empty() && c.name == key.pod);
@@ -110,46 +112,93 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
                 (true, None) => Subject::new("file", "", &key.pod),
             };
             out.push(
-                draft(context, &subject, log, signature, hit, severity).confidence(0.7).between(hit.first, hit.last),
+                draft(context, &subject, log, (*index, signature, hit), severity)
+                    .confidence(0.7)
+                    .between(hit.first, hit.last),
             );
         }
     }
 }
 
 type Hit = crate::triage::facts::Hit;
+/// A signature, its index, and where it stands in a log.
+type Known<'a> = (usize, &'a Signature, &'a Hit);
 
 /// The signature that says most about why a container ended: no wrapper, made for crashes, last in the log.
-fn best<'a>(log: &'a LogFacts, get: impl Fn(usize) -> Option<&'a Signature>) -> Option<(&'a Signature, &'a Hit)> {
+fn best<'a>(log: &'a LogFacts, get: impl Fn(usize) -> Option<&'a Signature>) -> Option<Known<'a>> {
     log.hits
         .iter()
-        .filter_map(|(i, hit)| Some((get(*i)?, hit)))
-        .filter(|(s, hit)| hit.enough && matches!(s.when, When::Crash | When::Seen))
-        .max_by_key(|(s, hit)| (s.when == When::Crash && !s.wrapper, !s.wrapper, hit.last_line))
+        .filter_map(|(i, hit)| Some((*i, get(*i)?, hit)))
+        .filter(|(_, s, hit)| hit.enough && matches!(s.when, When::Crash | When::Seen))
+        .max_by_key(|(_, s, hit)| (s.when == When::Crash && !s.wrapper, !s.wrapper, hit.last_line))
 }
 
 fn draft(
     context: &Context<'_>,
     subject: &Subject,
     log: &LogFacts,
-    signature: &Signature,
-    hit: &Hit,
+    (index, signature, hit): Known<'_>,
     severity: Severity,
 ) -> Draft {
-    Draft::new(format!("{}/{}", context.manifest.profile, signature.id), signature.category, severity, signature.level)
+    let companions: Vec<&Hit> =
+        (context.signatures.iter()).flat_map(|s| s.companions(index)).filter_map(|i| log.hits.get(i)).collect();
+    let filled = |text: &str| fill(text, subject, log, std::iter::once(hit).chain(companions.iter().copied()));
+    let mut draft = Draft::new(
+        format!("{}/{}", context.manifest.profile, signature.id),
+        signature.category,
+        severity,
+        signature.level,
+    );
+    match signature.call {
+        Some(Who::Peer) => draft = draft.call(Call::peers(hit.captured.get("peer").into_iter().flatten().cloned())),
+        Some(who) => draft = draft.call(who),
+        None => {}
+    }
+    draft
         .about(subject.clone())
         .title(format!("{{who}}: {}", telling(&hit.excerpt)))
-        .meaning(format!("{}.", signature.meaning))
+        .meaning(sentence(&filled(&signature.meaning)))
         .seen_in([log.evidence(hit.line, &hit.excerpt)])
+        .seen_in(companions.iter().map(|c| log.evidence(c.line, &c.excerpt)))
         .because(format!("the line is known: signature {} of profile {}", signature.id, context.manifest.profile))
         .same_when(telling(&hit.excerpt).chars().filter(|c| !c.is_ascii_digit()).collect::<String>())
         .times(hit.count)
-        .remedy(
-            signature
-                .remedy
-                .iter()
-                .map(|step| step.replace("{namespace}", subject.namespace()).replace("{pod}", subject.name())),
-        )
+        .remedy(signature.remedy.iter().map(|step| filled(step)))
         .reaches(if signature.category == Category::Connectivity { Vec::new() } else { vec![subject.clone()] })
+        .reaches(if signature.main { main_pods(context, subject.namespace()) } else { Vec::new() })
+}
+
+/// The pods of the main component in a namespace.
+fn main_pods(context: &Context<'_>, namespace: &str) -> Vec<Subject> {
+    let Ok(profile) = crate::profile::find_builtin(&context.manifest.profile) else { return Vec::new() };
+    let main = |p: &&Pod| {
+        p.key.0 == namespace
+            && profile.kubernetes.detect.iter().any(|s| s.matches(|k| p.labels.get(k).map(String::as_str)))
+    };
+    context.facts.pods.values().filter(main).map(Pod::subject).collect()
+}
+
+/// A text of a signature with the names that belong in its braces.
+fn fill<'a>(text: &str, subject: &Subject, log: &LogFacts, hits: impl Iterator<Item = &'a Hit>) -> String {
+    let mut out = text
+        .replace("{namespace}", subject.namespace())
+        .replace("{pod}", subject.name())
+        .replace("{container}", log.container());
+    for (name, values) in hits.flat_map(|h| &h.captured) {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        out = out.replace(&format!("{{{name}}}"), &text::names(&values, 5));
+    }
+    // A group of an alternative that did not match has no value.
+    while let Some((head, rest)) = out.split_once('{') {
+        let Some((name, tail)) = rest.split_once('}') else { break };
+        out = format!("{head}({name} not named){tail}");
+    }
+    out
+}
+
+/// With a full stop at its end.
+fn sentence(text: &str) -> String {
+    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
 }
 
 /// The part of a log line behind time stamp, level, thread and place.

@@ -10,9 +10,11 @@ mod containers;
 mod drift;
 mod events;
 mod exits;
+mod helm;
 mod host;
 mod images;
 mod kms;
+mod kms_config;
 mod logs;
 mod nodes;
 mod pods;
@@ -20,10 +22,13 @@ mod policy;
 mod references;
 mod services;
 mod storage;
+mod vaults;
 mod visibility;
 mod workloads;
 
 pub(in crate::triage) use containers::owner_path;
+pub(in crate::triage) use kms_config::DEPTHS as CONFIG_DEPTHS;
+pub(in crate::triage) use vaults::DEPTHS as VAULT_DEPTHS;
 pub(in crate::triage) use visibility::hides;
 
 use super::draft::Draft;
@@ -56,8 +61,11 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     cluster::analyze(context, &mut drafts);
     access::analyze(facts, &mut drafts);
     drift::analyze(facts, &mut drafts);
+    helm::analyze(facts, &mut drafts);
     conditions::analyze(facts, &mut drafts);
     kms::analyze(facts, &mut drafts);
+    kms_config::analyze(facts, &mut drafts);
+    vaults::analyze(facts, &mut drafts);
     host::analyze(facts, &mut drafts);
     references::analyze(facts, &mut drafts);
     alerts::analyze(facts, &mut drafts);

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Key;
+use super::{At, Key};
+use crate::triage::finding::{Evidence, Place};
 use crate::triage::text;
 
 /// Ports that are kept of one file.
 const PORTS_MAX: usize = 1_000;
+/// Configuration texts are kept up to this size.
+const TEXT_MAX: usize = 1 << 20;
 /// Bytes of an HTTP answer that are kept.
 const BODY_MAX: usize = 2_000;
 
@@ -30,6 +33,100 @@ pub(crate) struct Config {
     pub(crate) pod: Key,
     pub(crate) file: String,
     pub(crate) value: Value,
+    /// The text, where lines of it can be quoted.
+    text: String,
+}
+
+impl Config {
+    /// Evidence for a key: the line of a TOML file, or the place in a JSON document.
+    pub(crate) fn evidence(&self, path: &[&str]) -> Evidence {
+        let place = match toml_line(&self.text, path) {
+            _ if self.text.is_empty() => Place::Pointer(path.iter().map(|p| format!("/{p}")).collect()),
+            Some((line, _)) => Place::Line(line),
+            None => Place::Line(1),
+        };
+        let excerpt = match toml_line(&self.text, path) {
+            Some((_, text)) => text.trim().to_owned(),
+            None => shown(&self.value, path),
+        };
+        At { path: Arc::clone(&self.path), place }.evidence(&excerpt)
+    }
+}
+
+/// A TOML file inside of a ConfigMap, with variables that nobody has filled in.
+#[derive(Debug)]
+pub(crate) struct Template {
+    at: At,
+    /// Namespace and name of the ConfigMap.
+    pub(crate) key: Key,
+    pub(crate) file: String,
+    pub(crate) value: Value,
+    text: String,
+}
+
+impl Template {
+    /// Reads one file of a ConfigMap; none when it is no TOML, whatever its variables are.
+    pub(super) fn parse(at: &At, key: &Key, file: &str, text: &str) -> Option<Self> {
+        if text.len() > TEXT_MAX {
+            return None;
+        }
+        // A variable outside of a text breaks the document, and any number mends it.
+        let value: Value = toml::from_str(text).ok().or_else(|| {
+            let variable = regex::Regex::new(r"\$\{[A-Za-z0-9_]{1,200}\}").ok()?;
+            toml::from_str(&variable.replace_all(text, "0")).ok()
+        })?;
+        // Other programs have files of this kind, too.
+        let sections = ["service", "threshold", "aws", "public_vault", "private_vault", "backup_vault"];
+        if !sections.iter().any(|section| value.get(section).is_some_and(Value::is_object)) {
+            return None;
+        }
+        Some(Self { at: at.clone(), key: key.clone(), file: file.to_owned(), value, text: text.to_owned() })
+    }
+
+    /// Evidence for a key.
+    pub(crate) fn evidence(&self, path: &[&str]) -> Evidence {
+        let excerpt = toml_line(&self.text, path)
+            .map_or_else(|| shown(&self.value, path), |(n, text)| format!("line {n}: {}", text.trim()));
+        self.at.evidence_at(&format!("/data/{}", self.file.replace('~', "~0").replace('/', "~1")), &excerpt)
+    }
+}
+
+/// What stands at a path, shortened.
+fn shown(value: &Value, path: &[&str]) -> String {
+    let found = value.pointer(&path.iter().map(|p| format!("/{p}")).collect::<String>());
+    format!("{} = {}", path.join("."), found.map_or_else(|| "(not there)".to_owned(), Value::to_string))
+}
+
+/// The line of a key, or of the table that it is. `["threshold", "peers", "2", "port"]` is the third `[[threshold.peers]]`.
+fn toml_line<'t>(text: &'t str, path: &[&str]) -> Option<(u64, &'t str)> {
+    let mut table: Vec<String> = Vec::new();
+    let mut counts: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    let mut nearest = None;
+    for (line, number) in text.lines().zip(1..) {
+        let trimmed = line.trim();
+        if let Some(name) = trimmed.strip_prefix("[[").and_then(|t| t.split("]]").next()) {
+            let count = counts.entry(name.trim().to_owned()).or_default();
+            table = name.split('.').map(|p| p.trim().to_owned()).collect();
+            table.push(count.to_string());
+            *count += 1;
+        } else if let Some(name) = trimmed.strip_prefix('[').and_then(|t| t.split(']').next()) {
+            table = name.split('.').map(|p| p.trim().to_owned()).collect();
+        } else if let Some((key, _)) = trimmed.split_once('=') {
+            let key = key.split('.').map(|p| p.trim().trim_matches('"').to_owned());
+            let full: Vec<String> = table.iter().cloned().chain(key).collect();
+            if full.len() >= path.len() && path.iter().zip(&full).all(|(a, b)| a == b) {
+                return nearest.or(Some((number, line)));
+            }
+            continue;
+        } else {
+            continue;
+        }
+        // The header of the table itself, or of one inside of it.
+        if table.len() >= path.len() && path.iter().zip(&table).all(|(a, b)| a == b) {
+            nearest.get_or_insert((number, line));
+        }
+    }
+    nearest
 }
 
 /// What an HTTP endpoint of a pod answered.
@@ -108,6 +205,7 @@ pub(super) fn config(path: &str, pod: Key, file: &str, bytes: &[u8]) -> Result<O
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
+    let mut kept = String::new();
     let value = match file.rsplit_once('.').map(|(_, extension)| extension) {
         Some("json") => {
             let value: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
@@ -119,11 +217,14 @@ pub(super) fn config(path: &str, pod: Key, file: &str, bytes: &[u8]) -> Result<O
         }
         Some("toml") => {
             let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+            if text.len() <= TEXT_MAX {
+                text.clone_into(&mut kept);
+            }
             toml::from_str(text).map_err(|e| e.message().to_owned())?
         }
         _ => return Ok(None),
     };
-    Ok(Some(Config { path: Arc::from(path), pod, file: file.to_owned(), value }))
+    Ok(Some(Config { path: Arc::from(path), pod, file: file.to_owned(), value, text: kept }))
 }
 
 #[cfg(test)]
@@ -148,6 +249,17 @@ mod tests {
         };
         assert_eq!(show(netstat), ["127.0.0.1:50100 line 2", ":::9646 line 3"]);
         assert_eq!(show(proc_net), ["127.0.0.1:50100 line 2"]);
+    }
+
+    #[test]
+    fn keys_of_a_file_have_lines() {
+        let text = "[service]\nport = 1\n\n[[t.peers]]\nid = 1\n[[t.peers]]\nid = 2\ntls_cert.path = \"x\"\n[t.net]\nmax = 3\n";
+        let line = |path: &[&str]| toml_line(text, path).map(|(n, _)| n);
+        assert_eq!(line(&["service", "port"]), Some(2));
+        assert_eq!(line(&["t", "peers", "1", "id"]), Some(7));
+        assert_eq!(line(&["t", "peers", "1", "tls_cert"]), Some(8));
+        assert_eq!(line(&["t", "net"]), Some(9));
+        assert_eq!(line(&["t", "nothing"]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, services, usage};
+use super::{At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, services, storage, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -73,6 +73,10 @@ pub(crate) fn load(
                 Err(error) => {
                     trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}"));
                 }
+            })
+        } else if let Some(pod) = storage::parse_path(path) {
+            document(&mut facts, store, path, &mut |facts, path, value| {
+                facts.vaults.push(storage::parse(path, pod.clone(), value));
             })
         } else if is_host_fact(path) {
             store.read(path, DOCUMENT_MAX).map(|bytes| {

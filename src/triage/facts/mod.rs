@@ -13,6 +13,7 @@ mod logs;
 mod metrics;
 mod objects;
 mod services;
+mod storage;
 mod usage;
 pub(crate) mod value;
 mod workload_types;
@@ -23,11 +24,12 @@ use std::sync::Arc;
 pub(crate) use alerts::Alert;
 pub(crate) use health::{Context as NetworkView, Health, Peer};
 pub(crate) use host::{Disk, Host};
-pub(crate) use inside::{Answer, Config, Port};
+pub(crate) use inside::{Answer, Config, Port, Template};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
-pub(crate) use metrics::Scrape;
+pub(crate) use metrics::{Sample, Scrape};
 pub(crate) use services::{Container as EngineContainer, Services};
+pub(crate) use storage::Vault;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
@@ -111,6 +113,10 @@ pub(crate) struct Facts {
     pub(crate) ports: Vec<Port>,
     /// Configuration files of pods.
     pub(crate) configs: Vec<Config>,
+    /// Configuration files inside of ConfigMaps.
+    pub(crate) templates: Vec<Template>,
+    /// What lies in buckets and directories.
+    pub(crate) vaults: Vec<Vault>,
     /// What HTTP endpoints of pods answered.
     pub(crate) answers: Vec<Answer>,
     /// The machine on which the bundle was made, where it was looked at.
@@ -373,6 +379,19 @@ pub(crate) struct Secret {
     pub(crate) at: At,
     pub(crate) created: Option<Timestamp>,
     pub(crate) certificates: Vec<Certificate>,
+    /// What it says of a release of Helm, where it is the record of one.
+    pub(crate) release: Option<Release>,
+}
+
+/// One revision of a release of Helm.
+#[derive(Debug, Clone)]
+pub(crate) struct Release {
+    pub(crate) name: String,
+    pub(crate) revision: i64,
+    pub(crate) status: String,
+    /// Chart and its version; empty for older revisions.
+    pub(crate) chart: String,
+    pub(crate) description: String,
 }
 
 /// A certificate in a Secret.

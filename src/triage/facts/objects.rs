@@ -7,11 +7,13 @@ use serde_json::Value;
 use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
 use super::{
     At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key,
-    Lease, NetworkPolicy, Node, Pod, Quota, Role, Secret, Service, ServicePort, State, Terminated, Volume, Webhook,
-    Workload,
+    Lease, NetworkPolicy, Node, Pod, Quota, Release, Role, Secret, Service, ServicePort, State, Template, Terminated,
+    Volume, Webhook, Workload,
 };
 use crate::triage::finding::Subject;
 
+/// Configuration files of ConfigMaps that are kept.
+const TEMPLATES_MAX: usize = 200;
 /// Longest CA bundle that is looked at, in characters.
 const CA_MAX: usize = 1 << 20;
 
@@ -109,7 +111,9 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
         }
         ("", "secrets") => {
             let created = time(object, "/metadata/creationTimestamp");
-            facts.secrets.insert(key, Secret { at, created, certificates: certificates(object) });
+            facts
+                .secrets
+                .insert(key, Secret { at, created, certificates: certificates(object), release: release(object) });
         }
         ("networking.k8s.io", "ingresses") => {
             facts.ingresses.insert(key, ingress(at, object));
@@ -135,11 +139,35 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
             other(facts, group, plural, key, at, object);
         }
         ("", "configmaps") => {
+            let files = object.get("data").and_then(Value::as_object).into_iter().flatten();
+            for (file, content) in files.filter(|(file, _)| file.ends_with(".toml")) {
+                let Some(content) = content.as_str().filter(|_| facts.templates.len() < TEMPLATES_MAX) else {
+                    continue;
+                };
+                facts.templates.extend(Template::parse(&at, &key, file, content));
+            }
             facts.config_maps.insert(key, (at, time(object, "/metadata/creationTimestamp")));
         }
         ("networking.k8s.io", "networkpolicies") => facts.network_policies.extend(network_policy(key, at, object)),
         _ => other(facts, group, plural, key, at, object),
     }
+}
+
+/// What the record of a release of Helm says: its labels, and what the redactor took out of the record.
+fn release(object: &Value) -> Option<Release> {
+    if string(object, "/metadata/labels/owner") != "helm" {
+        return None;
+    }
+    let facts: Value =
+        serde_json::from_str(&text(object, "/metadata/annotations/casefile~1helm-release")).unwrap_or_default();
+    let chart = format!("{} {}", string(&facts, "/chart"), string(&facts, "/chart_version"));
+    Some(Release {
+        name: string(object, "/metadata/labels/name"),
+        revision: string(object, "/metadata/labels/version").parse().unwrap_or_default(),
+        status: string(object, "/metadata/labels/status"),
+        chart: chart.trim().to_owned(),
+        description: string(&facts, "/description"),
+    })
 }
 
 /// The conditions of an object's status.

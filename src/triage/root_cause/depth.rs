@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::analyzers::{CONFIG_DEPTHS, VAULT_DEPTHS};
 use super::super::finding::{Category, Finding};
 use super::super::rules;
 
@@ -101,19 +102,23 @@ pub(super) fn depth_of(finding: &Finding, links: &Links) -> u8 {
 }
 
 /// Rules that stand at [`SYMPTOM`].
-const SYMPTOMS: [&str; 21] = [
+const SYMPTOMS: [&str; 25] = [
     "bundle-incomplete",
     "container-restarts",
     "cronjob-suspended",
     "config-newer-than-pod",
     "error-burst",
     "event-burst",
+    "helm-release-failed",
     "host-memory-low",
     "host-oom-kill",
     "host-unit-failed",
     "hpa-at-maximum",
     "job-suspended",
+    "kms-config-drift",
+    "kms-config-limiter",
     "kms-no-keys",
+    "kms-private-files-readable",
     "lost-visibility",
     "namespace-stuck-terminating",
     "pod-failed",
@@ -126,8 +131,9 @@ const SYMPTOMS: [&str; 21] = [
 ];
 
 /// Ids of all analyzers' rules, so that a rule of a profile can only name what exists.
-pub(in crate::triage) static RULES: std::sync::LazyLock<Vec<&str>> =
-    std::sync::LazyLock::new(|| DEPTHS.iter().map(|(rule, _)| *rule).chain(SYMPTOMS).collect());
+pub(in crate::triage) static RULES: std::sync::LazyLock<Vec<&str>> = std::sync::LazyLock::new(|| {
+    DEPTHS.iter().chain(&CONFIG_DEPTHS).chain(&VAULT_DEPTHS).map(|(rule, _)| *rule).chain(SYMPTOMS).collect()
+});
 
 /// Depth and links of the rules of profiles.
 pub(super) type Links = BTreeMap<String, rules::Links>;
@@ -140,7 +146,7 @@ pub(super) fn depth(rule: &str, links: &Links) -> u8 {
     if rule.contains('/') {
         return SIGNATURE;
     }
-    DEPTHS.iter().find(|(r, _)| *r == rule).map_or(SYMPTOM, |(_, d)| *d)
+    DEPTHS.iter().chain(&CONFIG_DEPTHS).chain(&VAULT_DEPTHS).find(|(r, _)| *r == rule).map_or(SYMPTOM, |(_, d)| *d)
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@ use serde_json::Value as Json;
 use super::expr::{self, Failure};
 use super::load::Rule;
 use crate::triage::draft::Draft;
-use crate::triage::finding::{Category, Evidence, Level, Place, Severity, Subject};
+use crate::triage::finding::{Call, Category, Evidence, Level, Place, Severity, Subject};
 use crate::triage::text;
 
 /// Evidence of one selector.
 const EVIDENCE_MAX: usize = 8;
+/// Parties that one finding names.
+const PARTIES_MAX: usize = 100;
 
 /// The facts that rules see, by name.
 pub(super) type Values = BTreeMap<&'static str, Value>;
@@ -140,6 +142,17 @@ fn draft(rule: &Rule, prefix: &str, outer: &Context<'_, '_>) -> Result<Option<Dr
     .title(rule.title.render(&context)?)
     .meaning(rule.meaning.render(&context)?)
     .confidence(rule.confidence);
+    if let Some(who) = rule.call {
+        let mut call = Call::from(who);
+        if let Some(parties) = &rule.parties {
+            match parties.value(&context) {
+                Ok(Value::List(items)) => call.parties = items.iter().filter_map(party).take(PARTIES_MAX).collect(),
+                Ok(_) | Err(Failure::Absent) => {}
+                Err(broken) => return Err(broken),
+            }
+        }
+        draft = draft.call(call);
+    }
     if let Some(group) = &rule.group {
         draft = draft.same_when(group.render(&context)?);
     }
@@ -158,6 +171,16 @@ fn draft(rule: &Rule, prefix: &str, outer: &Context<'_, '_>) -> Result<Option<Dr
         draft = draft.seen_in(found);
     }
     Ok(Some(draft))
+}
+
+/// An id of a party: a number, or a text.
+fn party(value: &Value) -> Option<String> {
+    match value {
+        Value::Int(n) => Some(n.to_string()),
+        Value::UInt(n) => Some(n.to_string()),
+        Value::String(s) => Some(text::line(s, 40)),
+        _ => None,
+    }
 }
 
 /// Evidence from a place, something that has one, or a list of such.

@@ -38,7 +38,8 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
                 .filter_map(|(i, hit)| Some((signatures?.get(*i)?.id.clone(), json!(whole(hit.count)))))
                 .collect();
             json!({"namespace": key.namespace, "pod": key.pod, "container": key.container, "previous": key.previous,
-                "lines": whole(log.lines), "signatures": ids, "at": place(log.path(), 1, "", "")})
+                "lines": whole(log.lines), "signatures": ids, "stage": log.stage_id(), "up": log.is_up(), "said": log.said,
+                "at": place(log.path(), 1, "", "")})
         })),
         "health" => list(&mut facts.health.iter().map(|h| {
             let networks: Vec<Value> = (h.contexts.iter().flatten())

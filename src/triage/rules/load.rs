@@ -10,7 +10,7 @@ use super::check::{Scope, Seen, Ty};
 use super::expr::{self, Expression, Template, on_large_stack};
 use super::types;
 use crate::model::place::{nearest, position, toml_error};
-use crate::triage::finding::{Category, Level, Severity};
+use crate::triage::finding::{Category, Level, Severity, Who};
 
 /// Largest rule file that is read, in bytes.
 pub(super) const FILE_MAX: u64 = 1 << 20;
@@ -32,6 +32,10 @@ struct RuleText {
     category: Category,
     severity: Severity,
     level: Level,
+    #[serde(default)]
+    call: Option<Who>,
+    #[serde(default)]
+    parties: Option<Spanned<String>>,
     title: Spanned<String>,
     meaning: Spanned<String>,
     remedy: Vec<Spanned<String>>,
@@ -102,6 +106,10 @@ pub(super) struct Rule {
     pub(super) category: Category,
     pub(super) severity: Severity,
     pub(super) level: Level,
+    /// None: who acts by the level.
+    pub(super) call: Option<Who>,
+    /// Ids of the parties that `call = "peer"` means: a list.
+    pub(super) parties: Option<Expression>,
     pub(super) title: Template,
     pub(super) meaning: Template,
     pub(super) remedy: Vec<Template>,
@@ -214,6 +222,19 @@ impl Reader<'_> {
         }
     }
 
+    fn parties(&mut self, source: &Spanned<String>, scope: &Scope, call: Option<Who>) -> Option<Expression> {
+        if call != Some(Who::Peer) {
+            self.mistake(source, "parties needs call = \"peer\"");
+            return None;
+        }
+        let expression = self.expression(source, scope)?;
+        if matches!(expression.ty, Ty::List(_) | Ty::Any) {
+            return Some(expression);
+        }
+        self.mistake(source, &format!("parties must be a list, and this is {}", expression.ty.show()));
+        None
+    }
+
     /// `p in pods`.
     fn for_each(&mut self, source: &Spanned<String>, scope: &mut Scope) -> Option<(String, Expression)> {
         let Some((name, list)) = source.get_ref().split_once(" in ") else {
@@ -299,6 +320,7 @@ impl Reader<'_> {
         if rule.subject.get_ref().matches('/').count() < 2 {
             self.mistake(&rule.subject, "subject must be `kind/namespace/name`; the namespace may be empty");
         }
+        let parties = rule.parties.as_ref().map(|s| self.parties(s, &scope, rule.call));
         let group = rule.group.as_ref().map(|s| self.template(s, &scope));
         let mut evidence = Vec::new();
         for selector in &rule.evidence {
@@ -329,6 +351,8 @@ impl Reader<'_> {
             category: rule.category,
             severity: rule.severity,
             level: rule.level,
+            call: rule.call,
+            parties: parties.flatten(),
             title: title?,
             meaning: meaning?,
             remedy,

@@ -182,16 +182,16 @@ impl Rulebook {
         }
     }
 
-    /// Depth and links of the rules, by their full id.
+    /// Depth and links of the rules and signatures, by their full id.
     pub(super) fn links(&self) -> BTreeMap<String, Links> {
-        self.rules
-            .iter()
-            .map(|(id, r)| {
-                let links =
-                    Links { depth: r.depth, explains: r.explains.clone(), explained_by: r.explained_by.clone() };
-                (format!("{id}/{}", r.id), links)
-            })
-            .collect()
+        let signatures = self.signatures.iter().flat_map(|s| s.depths()).map(|(id, depth)| {
+            (format!("{}/{id}", self.id), Links { depth, explains: Vec::new(), explained_by: Vec::new() })
+        });
+        let rules = self.rules.iter().map(|(id, r)| {
+            let links = Links { depth: r.depth, explains: r.explains.clone(), explained_by: r.explained_by.clone() };
+            (format!("{id}/{}", r.id), links)
+        });
+        signatures.chain(rules).collect()
     }
 }
 

@@ -246,6 +246,9 @@ static LOG: Record = Record {
         field("previous", Bool, "log of the instance before"),
         field("lines", Int, ""),
         field("signatures", MapOf(&Int), "ids of the signatures in it, with how often"),
+        field("stage", Text, "id of the last stage of the start that shows, empty where none does"),
+        field("up", Bool, "the last stage of the start shows"),
+        field("said", MapOf(&Text), "what the lines of the start say, such as `version` and `party`"),
         AT,
     ],
 };

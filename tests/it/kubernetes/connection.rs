@@ -78,7 +78,8 @@ async fn planning_reads_nothing_beyond_discovery() {
     let cluster = connect(fake.addr).await.unwrap();
     let profile = profile::find_builtin("kms").unwrap();
     let namespaces = ["a".to_owned(), "b".to_owned(), "a".to_owned()];
-    let items = plan(&cluster, profile, &std::collections::BTreeMap::new(), &namespaces, &limits()).await.unwrap();
+    let items =
+        plan(&cluster, profile, &std::collections::BTreeMap::new(), &namespaces, &limits(), None).await.unwrap();
     assert_eq!(fake.asked(), ["/version?", "/api?", "/apis?"]);
     let ids: Vec<&str> = items.iter().map(|i| i.id().as_str()).collect();
     assert_eq!(&ids[..3], ["kubernetes/pods/a", "kubernetes/pods/b", "kubernetes/nodes"]);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use casefile::bundle::{PackOptions, Spool, Target, pack};
 use casefile::collect::kubernetes::{Cluster, ConnectError, ConnectOptions, plan};
+use casefile::collect::s3::Access;
 use casefile::collect::{Engine, Lane, Limits, RunResult};
 use casefile::model::{FileEntry, ItemId, LedgerEntry, Outcome};
 use casefile::profile::{self, Profile};
@@ -112,10 +113,22 @@ pub(super) async fn collect_from(
     only: &[&str],
     limits: Limits,
 ) -> Run {
+    collect_with(cluster, namespace, profile, only, limits, None).await
+}
+
+/// The same, with a way to ask object stores.
+pub(super) async fn collect_with(
+    cluster: &Cluster,
+    namespace: &str,
+    profile: &Profile,
+    only: &[&str],
+    limits: Limits,
+    aws: Option<&Access>,
+) -> Run {
     let only: Vec<String> = only.iter().map(|o| (*o).to_owned()).collect();
     let wanted = move |id: &ItemId| only.is_empty() || only.iter().any(|o| id.as_str().starts_with(o.as_str()));
     let namespaces = [namespace.to_owned()];
-    let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits).await.unwrap();
+    let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits, aws).await.unwrap();
     items.retain(|i| wanted(i.id()) || i.lane() == Lane::Discover);
     let dir = tempfile::tempdir().unwrap();
     let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();

@@ -1,9 +1,12 @@
 //! Where known lines stand in a log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::time::Timestamp;
 use crate::triage::signatures::Signature;
+
+/// Different values that are kept of one group.
+const VALUES_MAX: usize = 32;
 
 /// Where a signature stands in a log.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(crate) struct Hit {
     pub(crate) enough: bool,
     /// The newest times, as many as the signature asks for; kept only for a signature with a window.
     recent: VecDeque<Timestamp>,
+    /// What the groups of the expression found, such as the ids of peers.
+    pub(crate) captured: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Hit {
@@ -32,6 +37,17 @@ impl Hit {
             last: time,
             enough: false,
             recent: VecDeque::new(),
+            captured: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps what the groups found in one more line.
+    pub(super) fn keep(&mut self, captured: Vec<(String, String)>) {
+        for (name, value) in captured {
+            let values = self.captured.entry(name).or_default();
+            if values.len() < VALUES_MAX {
+                values.insert(value);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod cause;
 mod hit;
 mod literals;
 mod markers;
+mod progress;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use cause::{Cause, Fatal, headline, strip};
 pub(crate) use hit::Hit;
+use progress::Reached;
 pub(super) use scan::LogScanner;
 
 use crate::model::time::Timestamp;
@@ -47,12 +49,23 @@ pub(crate) struct LogFacts {
     /// Errors a minute (minutes since 1970), for lines with a time stamp.
     errors: BTreeMap<i64, u64>,
     no_log: bool,
+    /// The last stage of the start that shows.
+    reached: Option<Reached>,
+    /// What the lines of the start say about the program, such as its `version`.
+    pub(crate) said: BTreeMap<String, String>,
 }
 
 impl LogFacts {
     /// Path of the log.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Name of its container.
+    pub(crate) fn container(&self) -> &str {
+        let file = self.path.rsplit('/').next().unwrap_or_default();
+        let name = file.strip_suffix(".log").unwrap_or(file);
+        name.strip_suffix("-previous").unwrap_or(name)
     }
 
     /// Whether there is a line of the program in it.
@@ -67,10 +80,12 @@ impl LogFacts {
         line: u64,
         excerpt: impl FnOnce() -> String,
         time: Option<Timestamp>,
+        captured: Vec<(String, String)>,
     ) {
         let Some(signature) = signatures.get(index) else { return };
         let hit = self.hits.entry(index).or_insert_with(|| Hit::at(line, excerpt(), time));
         hit.again(signature, line, time);
+        hit.keep(captured);
     }
 
     /// Evidence at a line.

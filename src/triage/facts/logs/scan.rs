@@ -1,5 +1,6 @@
 //! Reading a log: line numbers, markers, signatures, the last lines.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ const TAIL: usize = 3;
 const MINUTES_MAX: usize = 1_440;
 /// Matches that wait for the line behind them, at most.
 const PENDING_MAX: usize = 1_000;
+/// Characters that are kept of a line that shows a stage of a start.
+const STAGE_MAX: usize = 160;
 /// What the kubelet writes in place of a log that it cannot read.
 const NO_LOG: &[u8] = b"unable to retrieve container logs";
 
@@ -121,7 +124,7 @@ impl LogScanner {
                 for (i, line) in bytes[at..next].split(|b| *b == b'\n').enumerate() {
                     let n = number - memchr_iter(b'\n', &bytes[at..next]).count() as u64 + i as u64 + 1;
                     let line = &line[..line.len().min(LINE_MAX)];
-                    self.signatures(log, n, line, &self.read(line).candidates);
+                    self.signatures(log, n, line, &self.read(line));
                 }
                 at = next;
             }
@@ -138,7 +141,10 @@ impl LogScanner {
         let mut reading = Reading::default();
         self.literals.in_line(line, |literal, start| match literal.checked_sub(MARKERS.len()) {
             None => reading.strength = reading.strength.max(strength_at(literal, start)),
-            Some(anchor) => reading.candidates.extend(self.signatures.as_ref().and_then(|s| s.owner(anchor))),
+            Some(anchor) => {
+                reading.candidates.extend(self.signatures.as_ref().and_then(|s| s.owner(anchor)));
+                reading.stage |= self.signatures.as_ref().is_some_and(|s| s.is_stage(anchor));
+            }
         });
         reading.candidates.sort_unstable();
         reading.candidates.dedup();
@@ -147,9 +153,10 @@ impl LogScanner {
 
     /// Looks at one line with a literal in it; gives whether it opened an error block.
     fn line(&self, log: &mut LogFacts, number: u64, line: &[u8]) -> bool {
-        let Reading { strength, candidates } = self.read(line);
-        let noise = self.signatures(log, number, line, &candidates);
-        let strength = if noise { 0 } else { strength };
+        let line = &*without_colours(line);
+        let reading = self.read(line);
+        let noise = self.signatures(log, number, line, &reading);
+        let strength = if noise { 0 } else { reading.strength };
         if strength > 0
             && let Some(at) = line_time(line)
         {
@@ -167,9 +174,22 @@ impl LogScanner {
     }
 
     /// Counts the signatures of a line; gives whether the line is known noise.
-    fn signatures(&self, log: &mut LogFacts, number: u64, line: &[u8], candidates: &[usize]) -> bool {
-        let Some(signatures) = self.signatures.as_ref().filter(|_| !candidates.is_empty()) else { return false };
-        let matched = signatures.confirm(candidates, line);
+    fn signatures(&self, log: &mut LogFacts, number: u64, line: &[u8], reading: &Reading) -> bool {
+        let Some(signatures) = &self.signatures else { return false };
+        if reading.stage
+            && let Some((index, said)) = signatures.stages().of_line(line)
+        {
+            // The line that shows the configuration is long.
+            let excerpt = text::line(&String::from_utf8_lossy(line), STAGE_MAX);
+            log.stage(signatures.stages(), index, (number, excerpt), said);
+        }
+        if reading.candidates.is_empty() {
+            return false;
+        }
+        let matched = signatures.confirm(&reading.candidates, line);
+        for over in matched.iter().flat_map(|i| signatures.resolved(*i)) {
+            log.hits.remove(over);
+        }
         if matched.iter().any(|i| signatures.get(*i).is_some_and(|s| s.when == When::Noise)) {
             return true;
         }
@@ -181,7 +201,7 @@ impl LogScanner {
                 continue;
             }
             let excerpt = || text::line(&String::from_utf8_lossy(line), text::EXCERPT);
-            log.hit(signatures, index, number, excerpt, line_time(line));
+            log.hit(signatures, index, number, excerpt, line_time(line), signatures.captured(index, line));
         }
         false
     }
@@ -195,7 +215,8 @@ impl LogScanner {
             let mut lines = bytes.split(|b| *b == b'\n').zip(base + 1..).skip(from).take_while(|(_, n)| *n <= last);
             if lines.any(|(line, _)| signatures.follows(index, &line[..line.len().min(LINE_MAX)])) {
                 let time = excerpt.split(' ').next().and_then(parse_time);
-                log.hit(signatures, index, number, || excerpt, time);
+                let captured = signatures.captured(index, excerpt.as_bytes());
+                log.hit(signatures, index, number, || excerpt, time, captured);
             } else if last > base + memchr_iter(b'\n', bytes).count() as u64 {
                 // The rest of its lines comes with the next part of the log.
                 log.pending.push((index, number, excerpt));
@@ -245,6 +266,27 @@ struct Reading {
     strength: u8,
     /// Signatures that it may match.
     candidates: Vec<usize>,
+    /// Whether it shows a stage of a start.
+    stage: bool,
+}
+
+/// A line without the escape sequences that colour it for a terminal.
+fn without_colours(line: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(0x1b, line).is_none() {
+        return Cow::Borrowed(line);
+    }
+    let mut plain = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = memchr(0x1b, rest) {
+        plain.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(sequence) = rest.strip_prefix(b"[") {
+            let end = sequence.iter().position(|b| (b'@'..=b'~').contains(b)).map_or(sequence.len(), |n| n + 1);
+            rest = &sequence[end..];
+        }
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
 }
 
 /// The time stamp that a line begins with.

@@ -1,0 +1,90 @@
+//! Every artifact that the profile's README promises in place of a guide's command is really planned or produced.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use casefile::bundle;
+use casefile::profile;
+
+use super::support::cli::Casefile;
+
+/// Artifact patterns of the tables, with the row they stand in.
+fn promised() -> Vec<(String, String)> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/kms/README.md")).unwrap();
+    let mut found = Vec::new();
+    let mut artifacts = false;
+    for row in page.lines() {
+        if row.starts_with("| command of the guide | artifact |") {
+            artifacts = true;
+        } else if !row.starts_with('|') {
+            artifacts = false;
+        }
+        if !artifacts || row.starts_with("|---") || row.starts_with("| command of") {
+            continue;
+        }
+        // A pipe of a command is escaped.
+        let row = row.replace("\\|", "\u{1}");
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        let patterns: Vec<&str> = cells[1].split('`').skip(1).step_by(2).collect();
+        assert!(
+            !patterns.is_empty() || cells[1] == "-" && !cells[2].is_empty(),
+            "{row}: neither an artifact nor a reason"
+        );
+        found.extend(patterns.into_iter().map(|p| (p.to_owned(), cells[0].to_owned())));
+    }
+    found
+}
+
+/// Whether a path is of this pattern: `<name>` stands for one segment, or a part of it.
+fn fits(pattern: &str, path: &str) -> bool {
+    let mut regex = String::from("^");
+    let mut rest = pattern;
+    while let Some((head, tail)) = rest.split_once('<') {
+        regex.push_str(&regex::escape(head));
+        regex.push_str("[^/]+");
+        rest = tail.split_once('>').map_or("", |(_, tail)| tail);
+    }
+    regex.push_str(&regex::escape(rest));
+    regex.push('$');
+    regex::Regex::new(&regex).unwrap().is_match(path)
+}
+
+#[test]
+fn everything_that_the_readme_promises_is_there() {
+    let promised = promised();
+    assert!(promised.len() > 30, "{} artifacts are promised", promised.len());
+    let mut paths: BTreeSet<String> = BTreeSet::new();
+    let mut items: BTreeSet<String> = BTreeSet::new();
+    for args in
+        [&["demo", "healthy"][..], &["demo", "crash-loop"], &["collect", "--profile", "kms", "--item-timeout", "20s"]]
+    {
+        let ran = Casefile::new(args).args(&["--output", "x.tar.gz"]).run();
+        let path = ran.dir().join("x.tar.gz");
+        assert!(path.is_file(), "{args:?}: {}", ran.stderr());
+        let store = bundle::open(&path).unwrap();
+        paths.extend(store.entries().iter().map(|e| e.path.clone()));
+        let manifest = bundle::manifest(store.as_ref()).unwrap();
+        items.extend(manifest.ledger.iter().map(|e| e.item.as_str().to_owned()));
+    }
+    let kms = profile::find_builtin("kms").unwrap();
+    // A machine need not have the units that the profile asks for; that they are asked for is what counts.
+    let units = !kms.host.units.is_empty() && items.contains("host/units");
+    let missing: Vec<String> = (promised.iter())
+        .filter(|(pattern, _)| {
+            let unit = units && (pattern.starts_with("host/units/") || pattern.starts_with("host/journal/"));
+            let list = pattern == "cluster-resources/pvcs/<ns>.json"
+                && items.iter().any(|i| i.contains("persistentvolumeclaims"));
+            !(unit || list || paths.iter().any(|path| fits(pattern, path)))
+        })
+        .map(|(pattern, command)| format!("{pattern} (for {command})"))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}\nitems: {items:#?}");
+}
+
+#[test]
+fn patterns_stand_for_segments() {
+    assert!(
+        fits("a/<ns>/<pod>.json", "a/x/y-1.json") && !fits("a/<ns>.json", "a/x/y.json") && !fits("a.json", "axjson")
+    );
+}
