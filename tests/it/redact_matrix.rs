@@ -188,6 +188,7 @@ fn cells(kinds: &[Kind]) -> impl Iterator<Item = Cell<'_>> {
 }
 
 /// Runs the cells that `wanted` takes; gives how many ran, how many are unsupported, and those that leak.
+#[allow(clippy::print_stdout, reason = "the figures are shown with --nocapture")]
 fn matrix(wanted: impl Fn(usize, &Cell<'_>) -> bool) -> (usize, usize, Vec<String>) {
     let redactor = redactor();
     let kinds = kinds(&redactor);
