@@ -8,6 +8,8 @@ use std::borrow::Cow;
 const MAX_DEPTH: usize = 256;
 /// Field that says which client wrote which field: a third of most objects, and of no use here.
 const MANAGED_FIELDS: &str = "managedFields";
+/// Members that most objects do not exceed.
+const TYPICAL: usize = 8;
 /// Longest number that is in the range of any reader, whatever its digits are.
 const PLAIN_NUMBER: usize = 18;
 
@@ -64,7 +66,7 @@ impl<'a> Node<'a> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Literal(text) => out.extend_from_slice(text.as_bytes()),
-            Self::Text(text) => quote(text, out),
+            Self::Text(text) => quote(text, matches!(text, Cow::Borrowed(_)), out),
             Self::List(items) => {
                 out.push(b'[');
                 for (i, item) in items.iter().enumerate() {
@@ -81,7 +83,7 @@ impl<'a> Node<'a> {
                     if i > 0 {
                         out.push(b',');
                     }
-                    quote(key, out);
+                    quote(key, matches!(key, Cow::Borrowed(_)), out);
                     out.push(b':');
                     value.write(out);
                 }
@@ -98,11 +100,13 @@ impl<'a> Node<'a> {
     }
 }
 
-fn quote(text: &Cow<'_, str>, out: &mut Vec<u8>) {
+/// Writes a text between quotes; a plain one needs no escapes.
+fn quote(text: &str, plain: bool, out: &mut Vec<u8>) {
     out.push(b'"');
-    match text {
-        Cow::Borrowed(plain) => out.extend_from_slice(plain.as_bytes()),
-        Cow::Owned(text) => escape(text.as_bytes(), out),
+    if plain {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escape(text.as_bytes(), out);
     }
     out.push(b'"');
 }
@@ -215,7 +219,11 @@ impl<'a> Parser<'a> {
                 self.skip(depth + 1)?;
                 self.shortened = true;
             } else {
-                members.push((key, self.value(depth + 1)?));
+                let value = self.value(depth + 1)?;
+                if members.is_empty() {
+                    members.reserve(TYPICAL);
+                }
+                members.push((key, value));
             }
             self.blank();
             match self.peek() {

@@ -37,7 +37,7 @@ struct Classes {
 
 impl Classes {
     /// Places for names: a power of two.
-    const PLACES: usize = 1 << 10;
+    const PLACES: usize = 1 << 12;
 
     fn of(&mut self, key: &[u8]) -> Class {
         if self.places.is_empty() {
