@@ -19,7 +19,7 @@ mod verdict;
 mod version;
 
 pub use finding::{
-    Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, Subject, Triage,
+    Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, StoreRow, Subject, Triage,
 };
 pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
 pub use synthetic::{ManifestError, manifest_of};
@@ -59,6 +59,7 @@ pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Resu
         status: verdict::status(&findings, &facts, manifest, &coverage),
         root_cause,
         pods: inventory::pods(&facts, &findings, offset),
+        stores: inventory::stores(&facts),
         findings,
         timeline: timeline::build(&facts, offset),
         coverage,

@@ -69,6 +69,15 @@ impl Vault {
         At { path: Arc::clone(&self.path), place: Place::Pointer(pointer.to_owned()) }.evidence(excerpt)
     }
 
+    /// `Context 1, SigningKey 1`: objects of each folder.
+    pub(crate) fn folders(&self) -> String {
+        let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+        for object in &self.objects {
+            *counts.entry(object.name.split('/').next().unwrap_or_default()).or_default() += 1;
+        }
+        counts.iter().map(|(folder, n)| format!("{folder} {n}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// The names in a folder, each with its index: `FheKeyInfo` has `FheKeyInfo/<epoch>/<id>` and `FheKeyInfo/<id>`.
     pub(crate) fn folder<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
         self.objects
