@@ -11,6 +11,7 @@ use clap::Parser;
 use super::Exit;
 use super::collect;
 use super::output::{Format, Output, usage};
+use super::pseudonymise::PseudonymArgs;
 use crate::bundle::overlay::{Fixtures, Incident, MemStore};
 use crate::serve::{ObjectStore, Server};
 
@@ -36,6 +37,8 @@ pub(super) struct Args {
     /// Overwrite an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pseudonyms: PseudonymArgs,
 }
 
 /// `collect` as if it had been typed.
@@ -93,6 +96,7 @@ fn typed(args: Args, kubeconfig: PathBuf) -> Vec<OsString> {
     if args.force {
         typed.push("--force".into());
     }
+    typed.extend(args.pseudonyms.typed().map(OsString::from));
     typed
 }
 

@@ -81,11 +81,14 @@ impl Finish<'_> {
         }
     }
 
-    /// The notes of the run, and which protection the user has switched off.
+    /// The notes of the run, which protection the user has switched off, and what is under a pseudonym.
     fn notes(&self, mut notes: BTreeMap<String, serde_json::Value>) -> BTreeMap<String, serde_json::Value> {
-        let disabled = self.redactor.report().disabled;
-        if !disabled.is_empty() {
-            notes.insert("redaction-rules-off".to_owned(), json!(disabled));
+        let report = self.redactor.report();
+        if !report.disabled.is_empty() {
+            notes.insert("redaction-rules-off".to_owned(), json!(report.disabled));
+        }
+        if !report.pseudonyms.is_empty() {
+            notes.insert("pseudonyms".to_owned(), json!(report.pseudonyms.keys().collect::<Vec<_>>()));
         }
         notes
     }

@@ -3,6 +3,7 @@
 mod certificates;
 mod dom;
 mod helm;
+mod look;
 mod objects;
 mod sanitise;
 

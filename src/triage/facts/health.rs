@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) id: i64,
     pub(crate) endpoint: String,
     pub(crate) reachable: bool,
+    /// Milliseconds until it answered, or until the attempt failed.
+    pub(crate) latency_ms: Option<u64>,
     pub(crate) error: String,
 }
 
@@ -89,6 +91,7 @@ pub(super) fn parse(path: &str, pod: Key, output: &str) -> Option<Health> {
                         id: int(p, "/peer_id").unwrap_or_default(),
                         endpoint: string(p, "/endpoint"),
                         reachable: yes(p, "/reachable"),
+                        latency_ms: p.pointer("/latency_ms").and_then(Value::as_u64),
                         error: text(p, "/error").trim_start_matches("Error : ").to_owned(),
                     })
                     .collect(),

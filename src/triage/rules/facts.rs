@@ -79,6 +79,10 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
         "answers" => list(&mut facts.answers.iter().map(|a| {
             json!({"namespace": a.pod.0, "pod": a.pod.1, "id": a.id, "body": a.body, "at": place(&a.path, 1, "", &a.body)})
         })),
+        "alerts" => list(&mut facts.alerts.iter().map(|a| {
+            json!({"name": a.name, "severity": a.severity, "firing": a.firing, "summary": a.summary, "labels": a.labels,
+                "age_s": age(now, a.since), "at": at(&a.at, &a.show())})
+        })),
         "ledger" => list(&mut manifest.ledger.iter().enumerate().map(|(i, e)| {
             #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
             let seconds = e.duration_ms as f64 / 1000.0;
