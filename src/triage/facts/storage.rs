@@ -110,7 +110,8 @@ pub(super) fn parse(path: &Arc<str>, pod: Key, value: &Value) -> Vault {
             .iter()
             .take(OBJECTS_MAX)
             .map(|o| Stored {
-                name: string(o, "/name"),
+                // A prefix that was configured with a slash gives names that begin with one.
+                name: string(o, "/name").trim_start_matches('/').to_owned(),
                 size: int(o, "/size").unwrap_or_default(),
                 mode: string(o, "/mode"),
             })
