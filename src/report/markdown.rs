@@ -1,16 +1,18 @@
 //! `SUMMARY.md`: fits a ticket, and says on its first screen what to do.
 
 use super::view::{View, place, who};
+use crate::model::size;
 use crate::model::time::rfc3339;
 use crate::redact::RedactionReport;
 use crate::triage::text::{count, line};
-use crate::triage::{Finding, Severity};
+use crate::triage::{Finding, Severity, StoreRow};
 
 /// Entries of each list that are shown; the rest is counted.
 const EVIDENCE: usize = 5;
 const CONSEQUENCES: usize = 6;
 const OTHERS: usize = 8;
 const BLIND: usize = 6;
+const STORES: usize = 12;
 const EXCERPT: usize = 180;
 
 /// Writes `SUMMARY.md`.
@@ -58,6 +60,7 @@ pub fn markdown(view: &View<'_>) -> String {
         }
         more(&mut out, view.notes.len(), 4, "in `triage.json`");
     }
+    stores(&triage.stores, &mut out);
     blind(view, &mut out);
     heading(&mut out, "How it was collected");
     out.push(format!("{}.", escape(&view.run())));
@@ -138,6 +141,31 @@ fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
         }
         more(out, view.consequences.len(), CONSEQUENCES, "in `triage.json`");
     }
+}
+
+/// What lies in the buckets and directories of the system.
+fn stores(rows: &[StoreRow], out: &mut Vec<String>) {
+    if rows.is_empty() {
+        return;
+    }
+    heading(out, "Stores");
+    out.push("| store | place | objects | size | what |".to_owned());
+    out.push("|---|---|---|---|---|".to_owned());
+    for row in rows.iter().take(STORES) {
+        let at_least = if row.complete { "" } else { ">= " };
+        let what =
+            row.fault.as_ref().map_or_else(|| row.folders.clone(), |fault| format!("not all was listed: {fault}"));
+        out.push(format!(
+            "| {} of {} | {} | {at_least}{} | {} | {} |",
+            escape(&row.id),
+            escape(&row.pod),
+            escape(&row.place),
+            row.objects,
+            size::human(row.bytes),
+            escape(&line(&what, 160))
+        ));
+    }
+    more(out, rows.len(), STORES, "in `triage.json`");
 }
 
 fn blind(view: &View<'_>, out: &mut Vec<String>) {

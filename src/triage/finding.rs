@@ -34,6 +34,9 @@ pub struct Triage {
     /// Who reaches whom, one row for each party that was asked.
     #[serde(default)]
     pub peers: Vec<PeerRow>,
+    /// Buckets and directories of the system, sorted by namespace, pod and id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreRow>,
 }
 
 impl Default for Triage {
@@ -48,6 +51,7 @@ impl Default for Triage {
             pods: Vec::new(),
             nodes: Vec::new(),
             peers: Vec::new(),
+            stores: Vec::new(),
         }
     }
 }
@@ -462,6 +466,30 @@ pub struct PodRow {
     /// The worst finding about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
+}
+
+/// One bucket or directory at the end of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreRow {
+    /// Namespace of the pod that uses it.
+    pub namespace: String,
+    /// The pod.
+    pub pod: String,
+    /// Which store it is: `private`, `public`, ...
+    pub id: String,
+    /// Bucket or directory with its prefix.
+    pub place: String,
+    /// Objects that were seen.
+    pub objects: u64,
+    /// Bytes of these objects.
+    pub bytes: u64,
+    /// What lies there, by folder: `EpochData 1, FheKeyInfo 1`.
+    pub folders: String,
+    /// Whether these are all objects.
+    pub complete: bool,
+    /// Why not all could be listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// What is used of a node, beside what is asked for and what it has.

@@ -1,4 +1,4 @@
-//! The tables of pods and nodes, as kubectl would show them.
+//! The tables of pods and nodes, as kubectl would show them, and of stores.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,14 @@ use chrono::TimeDelta;
 
 use super::clock;
 use super::facts::{Container, Facts, Pod, Role, State, Terminated, Usage};
-use super::finding::{Finding, NodeRow, PodPart, PodRow, Severity, Tone, Use};
+use super::finding::{Finding, NodeRow, PodPart, PodRow, Severity, StoreRow, Tone, Use};
 use super::text;
 use crate::model::quantity;
 
 /// Pods that are kept.
 const PODS_MAX: usize = 5_000;
+/// Stores that are kept.
+const STORES_MAX: usize = 500;
 /// Nodes that are kept.
 const NODES_MAX: usize = 1_000;
 /// Containers of one pod that are kept.
@@ -38,6 +40,28 @@ pub(super) fn pods(facts: &Facts, findings: &[Finding], offset: TimeDelta) -> Ve
         rows.truncate(PODS_MAX);
         rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     }
+    rows
+}
+
+/// One row a store.
+pub(super) fn stores(facts: &Facts) -> Vec<StoreRow> {
+    let mut rows: Vec<StoreRow> = facts
+        .vaults
+        .iter()
+        .take(STORES_MAX)
+        .map(|vault| StoreRow {
+            namespace: text::line(&vault.pod.0, NAME),
+            pod: text::line(&vault.pod.1, NAME),
+            id: text::line(&vault.id, NAME),
+            place: text::line(&vault.shown(), NAME),
+            objects: vault.objects.len() as u64,
+            bytes: vault.objects.iter().map(|o| u64::try_from(o.size).unwrap_or(0)).fold(0, u64::saturating_add),
+            folders: text::line(&vault.folders(), NAME),
+            complete: vault.is_whole(),
+            fault: vault.fault.as_ref().map(|(_, text)| text.clone()),
+        })
+        .collect();
+    rows.sort_by(|a, b| (&a.namespace, &a.pod, &a.id).cmp(&(&b.namespace, &b.pod, &b.id)));
     rows
 }
 

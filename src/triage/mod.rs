@@ -23,7 +23,7 @@ mod version;
 
 pub use finding::{
     Call, Category, Coverage, Evidence, Finding, Level, Moment, NodeRow, PeerCell, PeerRow, Place, PodPart, PodRow,
-    Severity, Status, Subject, Tone, Triage, Use, Who,
+    Severity, Status, StoreRow, Subject, Tone, Triage, Use, Who,
 };
 pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
 pub use synthetic::{ManifestError, made_up, manifest_of};
@@ -69,6 +69,7 @@ fn judge(facts: &facts::Facts, store: &dyn Store, manifest: &Manifest, book: &Ru
         pods: inventory::pods(facts, &findings, offset),
         nodes: inventory::nodes(facts, &findings),
         peers: peers::peers(facts),
+        stores: inventory::stores(facts),
         findings,
         timeline: timeline::build(facts, offset),
         coverage,

@@ -14,6 +14,8 @@ use casefile::serve::Server;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
+use crate::support::cli::Casefile;
+
 const BASES: [&str; 3] = ["kms", "recorded", "web"];
 
 fn dir() -> PathBuf {
@@ -436,4 +438,27 @@ fn the_list_names_every_incident() {
     assert_eq!(wrong.status.code(), Some(2));
     let error = String::from_utf8(wrong.stderr).unwrap();
     assert!(error.contains("did you mean `crash-loop`?"), "{error}");
+}
+
+#[test]
+fn the_demo_shows_its_stores_and_its_releases() {
+    let ran = Casefile::new(&["demo", "healthy", "--no-progress", "--quiet"]).run().code(0);
+    let bundle = ran.bundle();
+    let stores = bundle.triage().stores;
+    let ids: Vec<&str> = stores.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids, ["backup", "private", "public"]);
+    assert!(stores.iter().all(|s| s.complete && s.fault.is_none()), "{stores:?}");
+    assert!(stores[1].folders.contains("EpochData 1") && stores[1].place == "s3://mpc-vault-private-1a2b3c4d/PRIV-p3/");
+    let summary = bundle.text("SUMMARY.md");
+    assert!(summary.contains("## Stores") && summary.contains("EpochData 1"), "{summary}");
+    // The record of a release says what was installed, and nothing of its values.
+    let secrets: Value =
+        serde_json::from_str(&bundle.text("cluster-resources/secrets/kms-decentralized.json")).unwrap();
+    let release = secrets["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find_map(|s| s["metadata"]["annotations"]["casefile/helm-release"].as_str().map(str::to_owned));
+    let release = release.expect("the newest release record is described");
+    assert!(release.contains("\"chart\":\"kms-core\"") && release.contains("\"revision\":2"), "{release}");
 }

@@ -212,6 +212,16 @@ fn what_could_not_be_listed_is_not_called_missing() {
 }
 
 #[test]
+fn a_slash_too_many_does_not_hide_what_is_there() {
+    let recorded = recorded();
+    let mut party = Party::new("0.15.0", 4, 1, &recorded.bases["0.15"]);
+    for object in &mut party.vault("private").listing.objects {
+        object.name.insert(0, '/');
+    }
+    assert_eq!(loud(&party.findings()), BTreeSet::new());
+}
+
+#[test]
 fn files_that_others_may_read_are_worth_knowing() {
     let recorded = recorded();
     let findings = Party::new("0.13.22", 4, 1, &recorded.bases["0.13"]).findings();

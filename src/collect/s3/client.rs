@@ -60,7 +60,7 @@ impl Bucket {
 /// Why nothing could be listed.
 pub async fn list(access: &Access, place: &Place, sink: &Sink, document: &mut Document) -> Result<(), CollectError> {
     let bounds = Bounds { objects: place.limit, until: Instant::now() + sink.limits().item_timeout.mul_f64(SHARE) };
-    let work = find_and_list(access, place, sink, document, bounds);
+    let work = Box::pin(find_and_list(access, place, sink, document, bounds));
     let left = bounds.until.saturating_duration_since(Instant::now()) + Duration::from_secs(1);
     let result = match tokio::time::timeout(left, work).await {
         Ok(result) => result,
@@ -90,7 +90,7 @@ async fn find_and_list(
         }
         Credentials::Missing(why) => {
             let text = format!(
-                "s3://{}: no AWS credentials were found: {why} (try: AWS_PROFILE=<the party's profile>, or: aws sso login)",
+                "s3://{}: no AWS credentials were found ({why}); try: AWS_PROFILE=<the party's profile>, or: aws sso login",
                 place.bucket
             );
             return Err(CollectError::Forbidden(text));
@@ -111,7 +111,7 @@ async fn find_and_list(
         async {
             match &document.identity {
                 Some(known) => known.clone(),
-                None => access.identity(identity(&config, place, &region, sink)).await,
+                None => Box::pin(access.identity(identity(&config, place, &region, sink))).await,
             }
         },
         async {

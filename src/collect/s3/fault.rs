@@ -135,14 +135,15 @@ pub(super) fn fault(error: &CollectError) -> Fault {
     Fault { code: code.to_owned(), text: error.to_string() }
 }
 
-/// An error with all its causes, each said once.
+/// An error with all its causes, each said once. A colon between them would read like a setting with its value to the redactor:
+/// these texts are about credentials and tokens.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
         let more = cause.to_string();
         if !text.contains(&more) {
-            text = format!("{text}: {more}");
+            text = format!("{text}, because {more}");
         }
         next = cause.source();
     }

@@ -159,7 +159,7 @@ fn release(object: &Value) -> Option<Release> {
         return None;
     }
     let facts: Value =
-        serde_json::from_str(&text(object, "/metadata/annotations/casefile~1helm-release")).unwrap_or_default();
+        serde_json::from_str(text(object, "/metadata/annotations/casefile~1helm-release")).unwrap_or_default();
     let chart = format!("{} {}", string(&facts, "/chart"), string(&facts, "/chart_version"));
     Some(Release {
         name: string(object, "/metadata/labels/name"),

@@ -69,6 +69,15 @@ impl Vault {
         At { path: Arc::clone(&self.path), place: Place::Pointer(pointer.to_owned()) }.evidence(excerpt)
     }
 
+    /// `Context 1, SigningKey 1`: objects of each folder.
+    pub(crate) fn folders(&self) -> String {
+        let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+        for object in &self.objects {
+            *counts.entry(object.name.split('/').next().unwrap_or_default()).or_default() += 1;
+        }
+        counts.iter().map(|(folder, n)| format!("{folder} {n}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// The names in a folder, each with its index: `FheKeyInfo` has `FheKeyInfo/<epoch>/<id>` and `FheKeyInfo/<id>`.
     pub(crate) fn folder<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
         self.objects
@@ -101,7 +110,8 @@ pub(super) fn parse(path: &Arc<str>, pod: Key, value: &Value) -> Vault {
             .iter()
             .take(OBJECTS_MAX)
             .map(|o| Stored {
-                name: string(o, "/name"),
+                // A prefix that was configured with a slash gives names that begin with one.
+                name: string(o, "/name").trim_start_matches('/').to_owned(),
                 size: int(o, "/size").unwrap_or_default(),
                 mode: string(o, "/mode"),
             })

@@ -147,7 +147,7 @@ async fn where_only_the_pod_may_list_its_own_program_does() {
 }
 
 /// A party with its vaults on a volume, as the file is written by hand.
-fn on_files(listing: Value) -> MemStore {
+fn on_files(listing: &Value) -> MemStore {
     let mut store = cluster("healthy");
     let config = json!({"service": {}, "private_vault": {"storage": {"file": {"path": "/keys", "prefix": "PRIV-p3"}}, "keychain": null}});
     store.insert("replay/config.json".to_owned(), serde_json::to_vec(&Value::String(config.to_string())).unwrap());
@@ -163,7 +163,7 @@ fn on_files(listing: Value) -> MemStore {
 #[tokio::test]
 async fn directories_are_listed_in_the_pod() {
     let listing = "/keys/PRIV-p3:\ntotal 4\ndrwx------ 2 0 0 4096 2026-11-02 09:00:03 +0000 SigningKey\n\n/keys/PRIV-p3/SigningKey:\ntotal 4\n-rw-------    1 0        0               91 2026-11-02 09:00:03 +0000 60b7070add74be3827160aa635fb255eeeeb88586c4debf7ab1134ddceb4beee\n";
-    let run = collect(on_files(json!({"stdout": listing})), &["http/", "storage/"]).await;
+    let run = collect(on_files(&json!({"stdout": listing})), &["http/", "storage/"]).await;
     assert_eq!(run.outcome(&item("private")).0, Outcome::Ok, "{:?}", run.outcome(&item("private")));
     let document = vault(&run, "private");
     assert_eq!(
@@ -187,7 +187,7 @@ async fn a_directory_that_is_not_there_is_told_apart_from_one_that_cannot_be_lis
         ),
         (json!({"error": "executable file not found in $PATH"}), Outcome::NotApplicable),
     ] {
-        let run = collect(on_files(answer), &["http/", "storage/"]).await;
+        let run = collect(on_files(&answer), &["http/", "storage/"]).await;
         assert_eq!(run.outcome(&item("private")).0, outcome, "{:?}", run.outcome(&item("private")));
         // The other vaults are not in this configuration, and that is no failure.
         assert_eq!(run.outcome(&item("public")).0, Outcome::NotApplicable);

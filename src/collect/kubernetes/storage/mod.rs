@@ -69,7 +69,8 @@ impl StorageItem {
             ..Document::default()
         };
         let result = match found.kind {
-            Kind::Bucket => self.bucket(&found, sink, &mut document).await,
+            // Futures of the SDK are large, and this one is rarely needed.
+            Kind::Bucket => Box::pin(self.bucket(&found, sink, &mut document)).await,
             Kind::Directory => self.directory(&found, sink, &mut document).await,
         };
         if let Err(error) = &result
@@ -124,7 +125,7 @@ impl StorageItem {
             limit: self.storage.limit_objects,
         };
         let own = match &self.shared.aws {
-            Some(aws) => s3::list(aws, &place, sink, document).await,
+            Some(aws) => Box::pin(s3::list(aws, &place, sink, document)).await,
             None => Err(CollectError::NotApplicable("object stores are not asked in this run".to_owned())),
         };
         let error = match own {
@@ -133,7 +134,7 @@ impl StorageItem {
             }
             other => return other,
         };
-        match self.from_pod(found, sink).await {
+        match self.in_pod(found, sink).await {
             Ok(listing) => {
                 document.listing = listing;
                 document.fault = None;
@@ -146,7 +147,7 @@ impl StorageItem {
     }
 
     /// The listing that the program of AWS gives in the pod, where the image has it.
-    async fn from_pod(&self, found: &Found, sink: &Sink) -> Result<Listing, CollectError> {
+    async fn in_pod(&self, found: &Found, sink: &Sink) -> Result<Listing, CollectError> {
         let prefix = found.prefix.trim_end_matches('/');
         let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let mut command: Vec<String> = ["aws", "s3", "ls", "--recursive"].map(str::to_owned).to_vec();

@@ -33,7 +33,7 @@ fn leaves<'a>(value: &'a Value, path: String, out: &mut BTreeMap<String, &'a Val
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| leaves(value, below(key), out)),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, value)| leaves(value, below(&i.to_string()), out))
+            items.iter().enumerate().for_each(|(i, value)| leaves(value, below(&i.to_string()), out));
         }
         Value::Null => {}
         Value::String(text) if text.contains("${") || text.contains("REDACTED") || text.contains("-----BEGIN") => {}

@@ -69,7 +69,7 @@ fn none_at_all(party: &Party<'_>, private: &Vault, place: &str) -> Draft {
         )
         .title(format!("{{who}} has no PRSS {place} of its private vault ({})", party.version_text()))
         .meaning("Every request that needs the other parties ends with NOT_FOUND at this party, while the core starts and says that it is healthy.")
-        .seen_in([private.at("/folders", &folders(private))])
+        .seen_in([private.at("/folders", &private.folders())])
         .confidence(0.85)
         .remedy([
             "Compare bucket and prefix of private_vault with where the party was initialised",
@@ -92,7 +92,7 @@ fn other_layout(party: &Party<'_>, private: &Vault, layout: Layout, folder: &str
             layout.folder()
         ))
         .meaning("The vault is in the layout of an older version: the migration at the first start did not happen, or the core was not started since the upgrade.")
-        .seen_in([private.at("/folders", &folders(private))])
+        .seen_in([private.at("/folders", &private.folders())])
         .confidence(0.8)
         .remedy(if layout == Layout::EpochData {
             [
@@ -200,13 +200,4 @@ fn short(id: &str) -> String {
         (Some(begin), Some(end)) if id.len() > 12 => format!("{begin}..{end}"),
         _ => id.to_owned(),
     }
-}
-
-/// `Context 1, SigningKey 1`
-fn folders(vault: &Vault) -> String {
-    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
-    for object in &vault.objects {
-        *counts.entry(object.name.split('/').next().unwrap_or_default()).or_default() += 1;
-    }
-    counts.iter().map(|(folder, n)| format!("{folder} {n}")).collect::<Vec<_>>().join(", ")
 }
