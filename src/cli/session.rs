@@ -11,7 +11,7 @@ use super::connection::ConnectionArgs;
 use super::output::{Output, usage};
 use super::select::{SelectArgs, Selection};
 use crate::collect::kubernetes::{self, Cluster, ConnectError};
-use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host};
+use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, grpc, host};
 use crate::model::{ItemId, Outcome};
 use crate::profile::{self, Profile, ProfileError};
 
@@ -133,6 +133,7 @@ impl Session {
         if self.cluster.is_none() || selection.names_host() {
             items.extend(host::items(&self.profile));
         }
+        items.extend(grpc::items(&self.profile, &self.parameters));
         Ok(items)
     }
 

@@ -1,33 +1,24 @@
 //! Read-only commands of the profile, run in containers over a WebSocket.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use kube::client::Body;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::answer::{Status, shortened};
-use super::api::{chain, escaped};
+use super::api::{Cluster, escaped};
 use super::pod::Pod;
 use super::pods::Shared;
+use super::websocket::{self, Socket, Way};
+use crate::collect::error::chain;
 use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::{Access, Effect, ItemId, Outcome};
 use crate::profile::Exec;
 use crate::redact::Format;
 
-const PROTOCOLS: &str = "v5.channel.k8s.io, v4.channel.k8s.io";
+const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const STATUS: u8 = 3;
@@ -35,11 +26,6 @@ const STATUS: u8 = 3;
 const STDERR_MAX: u64 = 256 << 10;
 /// Largest final status.
 const STATUS_MAX: usize = 64 << 10;
-/// Largest WebSocket message; the kubelet sends at most 32 KiB at once.
-const MESSAGE_MAX: usize = 4 << 20;
-
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
 /// The rights for a command: a WebSocket begins with a GET, and newer servers ask for `create` beside it.
 pub(super) fn access(namespace: &str) -> [Access; 2] {
     ["create", "get"].map(|verb| Access::new(verb, "", "pods/exec", Some(namespace)))
@@ -91,7 +77,9 @@ impl ExecItem {
         let limit = self.exec.timeout_secs.map_or(sink.limits().item_timeout, Duration::from_secs);
         sink.attempt();
         let work = async {
-            let mut socket = self.connect(container, &command).await?;
+            let place =
+                Place { cluster, namespace: &self.namespace, pod: &self.pod, node: self.node.as_deref(), container };
+            let mut socket = connect(place, &command).await?;
             output.read(&mut socket).await
         };
         match tokio::time::timeout(limit, work).await {
@@ -103,59 +91,94 @@ impl ExecItem {
             }
         }
     }
+}
 
-    async fn connect(&self, container: &str, command: &[String]) -> Result<Socket, CollectError> {
-        let mut path = format!(
-            "/api/v1/namespaces/{}/pods/{}/exec?container={}&stdout=true&stderr=true",
-            escaped(&self.namespace),
-            escaped(&self.pod),
-            escaped(container)
-        );
-        for argument in command {
-            path.push_str(&format!("&command={}", escaped(argument)));
-        }
-        let cluster = &self.shared.cluster;
-        let key = generate_key();
-        let mut headers = HeaderMap::new();
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOLS));
-        if let Ok(key) = key.parse() {
-            headers.insert(SEC_WEBSOCKET_KEY, key);
-        }
-        let began = Instant::now();
-        let answer = cluster.send(Method::GET, &path, headers, Body::empty()).await;
-        cluster.note_node(self.node.as_deref(), began, &answer);
-        let response = answer?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let Err(refusal) = cluster.success(response).await? else {
-                return Err(CollectError::Failed("the server does not speak WebSocket here".to_owned()));
-            };
-            for access in access(&self.namespace) {
-                cluster.deny(&access, &refusal);
-            }
-            // Behind the API server everything is a 500: a container that is gone, or a kubelet that is.
-            return Err(match refusal.code {
-                400 => CollectError::NotApplicable(refusal.message),
-                _ if refusal.message.contains("container not found") => CollectError::NotApplicable(refusal.message),
-                _ => refusal.into_error(),
-            });
-        }
-        let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
-        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-            return Err(CollectError::Failed("the server's WebSocket handshake is wrong".to_owned()));
-        }
-        let spoken = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if !PROTOCOLS.split(", ").any(|p| p == spoken) {
-            return Err(CollectError::Failed(format!("the server answers with the protocol `{}`", shortened(spoken))));
-        }
-        let upgraded = hyper::upgrade::on(response)
-            .await
-            .map_err(|e| CollectError::Transient(format!("the connection broke: {}", chain(&e))))?;
-        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-        Ok(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await)
+/// A container to run commands in.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) namespace: &'a str,
+    pub(super) pod: &'a str,
+    pub(super) node: Option<&'a str>,
+    pub(super) container: &'a str,
+}
+
+/// What a small command said.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    /// None when the connection ended before the command did.
+    pub(super) code: Option<i64>,
+}
+
+/// Runs a command whose output is used and not stored; of each stream `cap` bytes are kept.
+///
+/// # Errors
+/// When it cannot be run or does not end in time. A program that the image does not have is not applicable.
+pub(super) async fn ask(
+    place: Place<'_>,
+    command: &[String],
+    cap: usize,
+    limit: Duration,
+) -> Result<Said, CollectError> {
+    for access in access(place.namespace) {
+        place.cluster.allowed(&access)?;
     }
+    place.cluster.node_answers(place.node)?;
+    let work = async {
+        let mut socket = connect(place, command).await?;
+        let (mut stdout, mut stderr, mut status) = (Vec::<u8>::new(), Vec::<u8>::new(), Vec::<u8>::new());
+        while let Some(Ok(message)) = socket.next().await {
+            let data = match message {
+                Message::Binary(data) => data,
+                Message::Close(_) => break,
+                _ => continue,
+            };
+            let Some((channel, data)) = data.split_first() else { continue };
+            let (into, cap) = match *channel {
+                STDOUT => (&mut stdout, cap),
+                STDERR => (&mut stderr, cap),
+                STATUS => (&mut status, STATUS_MAX),
+                _ => continue,
+            };
+            let room = cap.saturating_sub(into.len());
+            into.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        Ok::<_, CollectError>((stdout, stderr, status))
+    };
+    let Ok(ended) = tokio::time::timeout(limit, work).await else {
+        let limit = humantime::format_duration(limit);
+        return Err(CollectError::TimedOut(format!("the command did not end within {limit}")));
+    };
+    let (stdout, stderr, status) = ended?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut said = Said { stdout: text(&stdout), stderr: text(&stderr), code: None };
+    if let Ok(status) = serde_json::from_slice::<Status>(&status) {
+        if status.status.as_deref() == Some("Success") {
+            said.code = Some(0);
+        } else if let Some(code) = exit_code(&status) {
+            said.code = Some(code);
+        } else {
+            let why = shortened(status.message.as_deref().unwrap_or("no reason given").trim());
+            return Err(if is_missing(&why) { CollectError::NotApplicable(why) } else { CollectError::Failed(why) });
+        }
+    }
+    Ok(said)
+}
+
+async fn connect(place: Place<'_>, command: &[String]) -> Result<Socket, CollectError> {
+    let mut path = format!(
+        "/api/v1/namespaces/{}/pods/{}/exec?container={}&stdout=true&stderr=true",
+        escaped(place.namespace),
+        escaped(place.pod),
+        escaped(place.container)
+    );
+    for argument in command {
+        path.push_str(&format!("&command={}", escaped(argument)));
+    }
+    let way = Way { node: place.node, access: &access(place.namespace), protocols: &PROTOCOLS };
+    websocket::open(place.cluster, &path, way).await
 }
 
 /// The container to run in, or why there is none.

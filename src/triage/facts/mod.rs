@@ -11,6 +11,7 @@ mod load;
 mod logs;
 mod metrics;
 mod objects;
+mod peers;
 mod usage;
 pub(crate) mod value;
 mod workload_types;
@@ -18,12 +19,13 @@ mod workload_types;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(crate) use health::{Context as NetworkView, Health, Peer};
+pub(crate) use health::{Context as NetworkView, Health, Peer, Source as HealthSource};
 pub(crate) use host::{Disk, Host};
 pub(crate) use inside::{Answer, Config, Port};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use metrics::Scrape;
+pub(crate) use peers::Probe;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
 use super::finding::{Evidence, Place, Subject};
@@ -95,8 +97,10 @@ pub(crate) struct Facts {
     pub(crate) usage: BTreeMap<(Key, String), Usage>,
     /// Bytes of a claim: used and capacity.
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
-    /// What health checks of a KMS printed.
+    /// What cores of a KMS and health checks of them said.
     pub(crate) health: Vec<Health>,
+    /// What connections to peers came to.
+    pub(crate) probes: Vec<Probe>,
     /// What metrics endpoints answered.
     pub(crate) scrapes: Vec<Scrape>,
     /// Ports that pods listen on.

@@ -1,19 +1,20 @@
 //! Names in braces in commands, paths and artifact names of a profile.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::collect::CollectError;
 use crate::profile::Profile;
 
 /// What the names in braces stand for. A parameter without a value is known, but cannot be filled in.
 #[derive(Clone)]
-pub(super) struct Values {
+pub(in crate::collect) struct Values {
     names: BTreeMap<String, Option<String>>,
 }
 
 impl Values {
     /// The parameters of a profile: as set, else their defaults.
-    pub(super) fn of(profile: &Profile, set: &BTreeMap<String, String>) -> Self {
+    pub(in crate::collect) fn of(profile: &Profile, set: &BTreeMap<String, String>) -> Self {
         let mut names: BTreeMap<String, Option<String>> =
             profile.parameters.iter().map(|(name, p)| (name.clone(), p.default.clone())).collect();
         names.extend(set.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
@@ -21,7 +22,7 @@ impl Values {
     }
 
     /// The same, with a pod and a container.
-    pub(super) fn within(&self, namespace: &str, pod: &str, container: &str) -> Self {
+    pub(in crate::collect) fn within(&self, namespace: &str, pod: &str, container: &str) -> Self {
         let mut names = self.names.clone();
         for (name, value) in [("namespace", namespace), ("pod", pod), ("container", container)] {
             names.insert(name.to_owned(), Some(value.to_owned()));
@@ -29,11 +30,21 @@ impl Values {
         Self { names }
     }
 
+    /// A length of time such as `30s`, after names in braces were replaced.
+    ///
+    /// # Errors
+    /// When it is none, with what to write instead.
+    pub(in crate::collect) fn duration(&self, template: &str) -> Result<Duration, String> {
+        let text = self.fill(template).map_err(|e| e.to_string())?;
+        humantime::parse_duration(&text)
+            .map_err(|e| format!("`{text}` is no length of time: {e} (write 500ms, 30s or 5m)"))
+    }
+
     /// Replaces `{name}` by its value. Braces around anything that is not a known name stay.
     ///
     /// # Errors
     /// When a parameter that is needed has no value.
-    pub(super) fn fill(&self, template: &str) -> Result<String, CollectError> {
+    pub(in crate::collect) fn fill(&self, template: &str) -> Result<String, CollectError> {
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
         while let Some(open) = rest.find('{') {
