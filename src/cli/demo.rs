@@ -1,5 +1,6 @@
 //! `casefile demo`: an embedded cluster on loopback, and the ordinary `collect` against it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,13 +8,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::{TimeDelta, Utc};
 use clap::Parser;
+use serde_json::Value;
 
 use super::Exit;
 use super::collect;
 use super::output::{Format, Output, usage};
 use super::pseudonymise::PseudonymArgs;
 use crate::bundle::overlay::{Fixtures, Incident, MemStore};
-use crate::serve::{ObjectStore, Server};
+use crate::serve::{ObjectStore, Peers, Server};
 
 /// The embedded fixtures; `build.rs` packs them.
 const FIXTURES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/demo.tar.gz"));
@@ -21,6 +23,14 @@ const FIXTURES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/demo.tar.gz"))
 const DEFAULT: &str = "crash-loop";
 /// The namespace of the embedded deployment.
 const NAMESPACE: &str = "kms-decentralized";
+
+/// Port on which the parties talk to each other.
+const PEER_PORT: u16 = 50001;
+/// What the operators' tool says in the embedded cluster.
+const HEALTH: &str = "replay/kms-health-check-live.txt";
+/// Nobody wants to wait for a demo: what is recorded does not change between two samples of the metrics. Its peers take
+/// connections and have no certificates.
+const HASTE: [&str; 4] = ["--set", "metrics_interval=100ms", "--set", "probe_tls=no"];
 
 /// Arguments of `casefile demo`.
 #[derive(Debug, clap::Args)]
@@ -58,6 +68,7 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     }
     let incident = find(&fixtures, &args.incident)?;
     let cluster = cluster(&fixtures, incident)?;
+    let down = down(&cluster);
     output.notice(&format!("demo `{}`: {}", incident.name, incident.expect.description));
 
     // The server has threads of its own: `collect` is used as it is, and blocks this one.
@@ -77,18 +88,20 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         .context("cannot make a temporary directory for the kubeconfig; check TMPDIR")?;
     let kubeconfig = dir.path().join("kubeconfig");
     server.kubeconfig(&kubeconfig)?;
-    let result = Typed::try_parse_from(typed(args, kubeconfig))
+    let peers = runtime.block_on(Peers::start(PEER_PORT, down));
+    let result = Typed::try_parse_from(typed(args, kubeconfig, peers.as_ref().ok()))
         .context("`collect` does not take the arguments of the demo")
         .and_then(|mut typed| {
             typed.args.aws = Some(super::aws::made_up(&objects.url()));
             collect::run(typed.args, output)
         });
+    drop(peers);
     runtime.block_on(server.shutdown());
     result
 }
 
 /// The arguments of `collect`, as a person would type them.
-fn typed(args: Args, kubeconfig: PathBuf) -> Vec<OsString> {
+fn typed(args: Args, kubeconfig: PathBuf, peers: Option<&Peers>) -> Vec<OsString> {
     let mut typed = vec![OsString::from("--kubeconfig"), kubeconfig.into()];
     if let Some(path) = args.output {
         typed.extend(["--output".into(), path.into()]);
@@ -97,7 +110,27 @@ fn typed(args: Args, kubeconfig: PathBuf) -> Vec<OsString> {
         typed.push("--force".into());
     }
     typed.extend(args.pseudonyms.typed().map(OsString::from));
+    typed.extend(HASTE.map(OsString::from));
+    match peers {
+        Some(peers) => typed.extend(["--set".into(), format!("dns_server={}", peers.dns()).into()]),
+        // Without them, the names of the fixtures would be looked up in the world outside.
+        None => typed.extend(["--skip".into(), "probe/*".into()]),
+    }
     typed
+}
+
+/// The hosts of peers that the core of an incident cannot reach: where their services lead.
+fn down(cluster: &MemStore) -> BTreeSet<String> {
+    let json = |path: &str| serde_json::from_slice::<Value>(cluster.get(path)?).ok();
+    let services = json(&format!("cluster-resources/services/{NAMESPACE}.json")).unwrap_or_default();
+    let health = cluster.get(HEALTH).map(String::from_utf8_lossy).unwrap_or_default();
+    let document = health.find("\n{\n").and_then(|at| serde_json::from_str::<Value>(&health[at..]).ok());
+    let peers = document.as_ref().and_then(|d| d.pointer("/context_info/0/peers_status")?.as_array());
+    let unreached = peers.into_iter().flatten().filter(|p| p["reachable"] == false);
+    let names: BTreeSet<&str> = unreached.filter_map(|p| p["endpoint"].as_str()?.split('.').next()).collect();
+    let items = services["items"].as_array().into_iter().flatten();
+    let stopped = items.filter(|s| s["metadata"]["name"].as_str().is_some_and(|name| names.contains(name)));
+    stopped.filter_map(|s| Some(s["spec"]["externalName"].as_str()?.to_lowercase())).collect()
 }
 
 /// The fixtures inside of this binary.
@@ -204,6 +237,16 @@ mod tests {
             let now = replay["now"].as_str().unwrap().parse::<chrono::DateTime<Utc>>().unwrap();
             assert!((Utc::now() - now).num_seconds().abs() < 60, "{}: {now}", incident.name);
         }
+    }
+
+    #[test]
+    fn the_peers_of_an_incident_are_down_where_their_services_lead() {
+        let fixtures = embedded().unwrap();
+        let down_in = |name: &str| down(&fixtures.cluster(name).unwrap());
+        assert!(down_in("healthy").is_empty());
+        let stopped = down_in("peers-down");
+        assert_eq!(stopped.len(), 2, "{stopped:?}");
+        assert!(stopped.iter().all(|host| host.ends_with(".amazonaws.com")), "{stopped:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::connection::ConnectionArgs;
 use super::output::{Output, usage};
 use super::select::{SelectArgs, Selection};
 use crate::collect::kubernetes::{self, Cluster, ConnectError};
-use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, host, s3, services};
+use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink, grpc, host, s3, services};
 use crate::model::{ItemId, Outcome};
 use crate::profile::{self, Profile, ProfileError};
 
@@ -156,6 +156,7 @@ impl Session {
             items.extend(host::items(&self.profile));
         }
         items.extend(services::items(&self.profile, &self.parameters, &self.ambient, limits));
+        items.extend(grpc::items(&self.profile, &self.parameters));
         Ok(items)
     }
 

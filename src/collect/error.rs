@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::bundle::SpoolError;
 use crate::model::Outcome;
 
+/// Longest text of a server that an error carries. Some servers answer with a whole HTML page.
+const TEXT_MAX: usize = 600;
+
 /// Why an item ended without an outcome of its own. Texts may hold anything a server said; the sink redacts them before
 /// they reach the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -64,5 +67,28 @@ impl CollectError {
             ErrorKind::TimedOut => Self::TimedOut(text),
             _ => Self::Failed(text),
         }
+    }
+}
+
+/// An error with its causes, each said once.
+pub(in crate::collect) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    shortened(&text)
+}
+
+/// A text cut to a length that fits a ledger.
+pub(in crate::collect) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT_MAX) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text.to_owned(),
     }
 }

@@ -3,12 +3,17 @@
 //! A collector implements [`Item`]. It reaches the bundle only through the [`Sink`] that the engine gives it, and the
 //! sink redacts everything before it is stored.
 
+mod blocking;
 mod engine;
 mod error;
+pub mod grpc;
+mod health_order;
 pub mod host;
 mod item;
 pub mod kubernetes;
 mod limits;
+mod placeholder;
+pub mod probe;
 pub mod retry;
 pub mod s3;
 pub mod services;
@@ -16,6 +21,7 @@ mod sink;
 
 pub use engine::{Engine, RunResult, Wanted};
 pub use error::CollectError;
+pub use health_order::health_sources;
 pub use item::{Done, Item, Lane};
 pub use limits::Limits;
 pub use sink::{Artifact, Keep, ObjectArtifact, Sink};

@@ -40,6 +40,10 @@ pub enum Effect {
     Exec,
     /// Sends a GET through the API server's proxy to a pod or a node.
     Proxy,
+    /// Opens a connection through the API server to a port of a pod.
+    Forward,
+    /// Opens a connection from this machine to an address of the system.
+    Probe,
 }
 
 impl Effect {
@@ -51,6 +55,8 @@ impl Effect {
             Self::Command => "command",
             Self::Exec => "exec",
             Self::Proxy => "proxy",
+            Self::Forward => "forward",
+            Self::Probe => "probe",
         }
     }
 }

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Profile, services};
 
+/// Most samples of one endpoint in one run.
+const SAMPLES_MAX: u32 = 10;
+
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
@@ -49,6 +52,8 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     let ids = ids.chain(profile.endpoint.iter().map(|e| ("endpoint", &e.id)));
     let ids = ids.chain(profile.files.iter().map(|f| ("files", &f.id)));
     let ids = ids.chain(profile.storage.iter().map(|s| ("storage", &s.id)));
+    let ids = ids.chain(profile.grpc.iter().map(|g| ("grpc", &g.id)));
+    let ids = ids.chain(profile.probe.iter().map(|p| ("probe", &p.id)));
     for (family, id) in ids {
         if !seen.insert((family, id)) {
             return Err(malformed(format!("[[{family}]] id = \"{id}\" stands twice")));
@@ -72,6 +77,36 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         if !http.path.starts_with('/') {
             return Err(malformed(format!("[[http]] id = \"{}\": path must begin with a slash", http.id)));
         }
+        if !(1..=SAMPLES_MAX).contains(&http.samples) {
+            return Err(malformed(format!("[[http]] id = \"{}\": samples must be 1 to {SAMPLES_MAX}", http.id)));
+        }
+        length(&http.interval).map_err(|e| malformed(format!("[[http]] id = \"{}\": interval {e}", http.id)))?;
+    }
+    for grpc in &profile.grpc {
+        let wrong = |what: &str| malformed(format!("[[grpc]] id = \"{}\": {what}", grpc.id));
+        match (&grpc.pods, &grpc.endpoint) {
+            (Some(_), Some(_)) | (None, None) => return Err(wrong("needs either pods or endpoint")),
+            (Some(_), None) if grpc.port == 0 => return Err(wrong("needs the port of the pods")),
+            _ => {}
+        }
+        if grpc.methods.is_empty() {
+            return Err(wrong("methods is empty"));
+        }
+        length(&grpc.timeout).map_err(|e| wrong(&format!("timeout {e}")))?;
+    }
+    for probe in &profile.probe {
+        let wrong = |what: &str| malformed(format!("[[probe]] id = \"{}\": {what}", probe.id));
+        if probe.targets.is_empty() {
+            return Err(wrong("targets is empty"));
+        }
+        length(&probe.timeout).map_err(|e| wrong(&format!("timeout {e}")))?;
+    }
+    for source in &profile.health_order {
+        let known = source.split_once('/').is_some_and(|(family, id)| seen.iter().any(|s| s.0 == family && s.1 == id));
+        if !known {
+            let what = "is neither grpc/<id>, exec/<id> nor http/<id> of this profile";
+            return Err(malformed(format!("health_order: `{source}` {what}")));
+        }
     }
     services::check(&profile).map_err(malformed)?;
     for storage in &profile.storage {
@@ -83,6 +118,16 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         }
     }
     Ok(profile)
+}
+
+/// Checks a length of time that has no parameter in it.
+fn length(text: &str) -> Result<(), String> {
+    if text.contains('{') {
+        return Ok(());
+    }
+    humantime::parse_duration(text)
+        .map(|_| ())
+        .map_err(|e| format!("`{text}` is no length of time: {e} (write 500ms, 30s or 5m)"))
 }
 
 /// Loads `profile.toml` from a directory.
@@ -115,9 +160,20 @@ mod tests {
             ("[[exec]]\nid=\"a\"\npods=\"a=b\"\ncommand=[]\nartifact=\"x\"\nwhy=\"x\"\n", "empty"),
             ("[[exec]]\nid=\"a\"\npods=\"a=b\"\ncommand=[\"x\", \"{target}\"]\nartifact=\"x\"\nwhy=\"x\"\n", "target"),
             ("[parameters.p]\ndescription=\"d\"\npattern=\"(\"\n", "pattern"),
+            ("[[http]]\nid=\"a\"\npods=\"a=b\"\nport=1\npath=\"/\"\nartifact=\"x\"\nwhy=\"x\"\nsamples=0\n", "samples"),
+            (
+                "[[http]]\nid=\"a\"\npods=\"a=b\"\nport=1\npath=\"/\"\nartifact=\"x\"\nwhy=\"x\"\ninterval=\"soon\"\n",
+                "500ms",
+            ),
+            ("[[grpc]]\nid=\"a\"\nmethods=[\"health\"]\nartifact=\"x\"\nwhy=\"x\"\n", "either pods or endpoint"),
+            ("[[grpc]]\nid=\"a\"\npods=\"a=b\"\nmethods=[\"health\"]\nartifact=\"x\"\nwhy=\"x\"\n", "port"),
+            ("[[grpc]]\nid=\"a\"\nendpoint=\"a:1\"\nmethods=[]\nartifact=\"x\"\nwhy=\"x\"\n", "methods is empty"),
+            ("[[grpc]]\nid=\"a\"\nendpoint=\"a:1\"\nmethods=[\"write\"]\nartifact=\"x\"\nwhy=\"x\"\n", "write"),
         ] {
             let error = parse("p.toml", &format!("{HEAD}{text}")).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
         }
+        let error = parse("p.toml", &format!("{HEAD}health_order = [\"http/none\"]\n")).unwrap_err().to_string();
+        assert!(error.contains("http/none"), "{error}");
     }
 }

@@ -77,6 +77,16 @@ pub struct Profile {
     /// Buckets and directories to list.
     #[serde(default)]
     pub storage: Vec<Storage>,
+    /// gRPC endpoints of pods, or at an address, to ask.
+    #[serde(default)]
+    pub grpc: Vec<Grpc>,
+    /// Connections to the peers of pods to try: DNS, TCP, TLS.
+    #[serde(default)]
+    pub probe: Vec<Probe>,
+    /// Sources that tell the health of one program, the best one first: `grpc/<id>`, `exec/<id>` or `http/<id>`. Which of
+    /// them answered is noted in the manifest.
+    #[serde(default)]
+    pub health_order: Vec<String>,
 }
 
 /// Where in a cluster the system is.
@@ -169,8 +179,177 @@ pub struct Http {
     /// Largest body kept, in bytes.
     #[serde(default = "default_output_limit")]
     pub limit_bytes: u64,
+    /// How often it is read, for values whose change matters. The second one is `x.sample-2.prom` beside `x.prom`.
+    #[serde(default = "default_samples")]
+    pub samples: u32,
+    /// Time between two samples, such as `10s`. Parameters in braces are replaced.
+    #[serde(default = "default_interval")]
+    pub interval: String,
     /// Why it is collected.
     pub why: String,
+}
+
+/// A gRPC endpoint: either of pods, reached over a forwarded port, or at an address.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grpc {
+    /// Last part of the item's id: `grpc/<namespace>/<pod>/<id>`.
+    pub id: String,
+    /// Which pods.
+    #[serde(default)]
+    pub pods: Option<LabelSelector>,
+    /// Port of the pods.
+    #[serde(default)]
+    pub port: u16,
+    /// `host:port`, as this machine reaches it. Parameters in braces are replaced; without their values nothing is asked.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Sets of calls.
+    pub methods: Vec<GrpcMethods>,
+    /// Services whose status is asked for with the set `health`; the empty name is the server as a whole.
+    #[serde(default = "default_services")]
+    pub services: Vec<String>,
+    /// Where the answers go, one JSON document; the same names in braces as for [`Exec`]. The pod of an endpoint at an
+    /// address is the address.
+    pub artifact: String,
+    /// Deadline of each call, such as `30s`. Parameters in braces are replaced.
+    #[serde(default = "default_timeout")]
+    pub timeout: String,
+    /// Why it is collected.
+    pub why: String,
+}
+
+/// A set of gRPC calls that only read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrpcMethods {
+    /// `grpc.health.v1.Health/Check`.
+    Health,
+    /// `GetHealthStatus` and `GetKeyMaterialAvailability` of a KMS core.
+    KmsCore,
+    /// `GetMetaStoreInfo` and `ListRequests` of a KMS core.
+    KmsMetaStore,
+}
+
+/// Connections to try: name, port and certificate of each peer. No other protocol is spoken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Last part of the item's id: `probe/<namespace>/<pod>/<id>`.
+    pub id: String,
+    /// The pods whose peers these are.
+    pub pods: LabelSelector,
+    /// Where the peers are known from; all sources together give the rows.
+    pub targets: Vec<TargetSource>,
+    /// Names of the fields of a peer in configurations.
+    #[serde(default)]
+    pub fields: PeerFields,
+    /// Port of a peer that has none of its own.
+    pub port: u16,
+    /// `yes` when TLS is tried after TCP. Parameters in braces are replaced.
+    #[serde(default = "yes")]
+    pub tls: String,
+    /// Container in which `getent` and `nc` are tried as well, where the image has them.
+    #[serde(default)]
+    pub inside: Option<String>,
+    /// Name server to ask instead of the machine's own, as `IP:PORT`. Parameters in braces are replaced.
+    #[serde(default)]
+    pub dns_server: Option<String>,
+    /// Deadline of each step for each peer, such as `5s`. Parameters in braces are replaced.
+    pub timeout: String,
+    /// Where the rows go; the same names in braces as for [`Exec`].
+    pub artifact: String,
+    /// Why it is collected.
+    pub why: String,
+}
+
+/// Where peers are known from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TargetSource {
+    /// A parameter that holds `host:port,host:port`.
+    Parameter {
+        /// Its name.
+        name: String,
+    },
+    /// An HTTP endpoint of the pod that answers with its configuration.
+    Http {
+        /// Port of the pod.
+        port: u16,
+        /// Path, beginning with a slash.
+        path: String,
+        /// JSON pointer to the list of peers.
+        peers: String,
+    },
+    /// A file in the pod, read with `cat`.
+    File {
+        /// Container.
+        container: String,
+        /// Path of the file.
+        path: String,
+        /// JSON pointer to the list of peers.
+        peers: String,
+    },
+    /// ConfigMaps of the namespace whose values are TOML or JSON.
+    ConfigMaps {
+        /// JSON pointer to the list of peers.
+        peers: String,
+    },
+    /// Services of type `ExternalName` in the namespace.
+    ExternalNames {
+        /// Which services.
+        #[serde(default)]
+        services: Option<LabelSelector>,
+    },
+}
+
+/// Names of the fields of a peer in configurations.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeerFields {
+    /// Id of the peer.
+    pub id: String,
+    /// Host name or address.
+    pub address: String,
+    /// Port.
+    pub port: String,
+    /// Name that its certificate must have; the address where there is none.
+    pub identity: String,
+    /// Certificate that is expected, as PEM or as a table with `pem`.
+    pub certificate: String,
+}
+
+impl Default for PeerFields {
+    fn default() -> Self {
+        let own = |name: &str| name.to_owned();
+        Self {
+            id: own("party_id"),
+            address: own("address"),
+            port: own("port"),
+            identity: own("mpc_identity"),
+            certificate: own("tls_cert"),
+        }
+    }
+}
+
+fn yes() -> String {
+    "yes".to_owned()
+}
+
+fn default_samples() -> u32 {
+    1
+}
+
+fn default_interval() -> String {
+    "10s".to_owned()
+}
+
+fn default_timeout() -> String {
+    "30s".to_owned()
+}
+
+fn default_services() -> Vec<String> {
+    vec![String::new()]
 }
 
 fn default_output_limit() -> u64 {

@@ -1,7 +1,8 @@
 //! Port forwarding over a WebSocket: each port has a channel for data and one for errors, and behind the data is an
-//! HTTP server that answers from the replay file.
+//! HTTP or gRPC server that answers from the replay file, or a real program.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
@@ -18,6 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::api::{Call, blocking};
 use super::exec::{goodbye, message, upgrade};
+use super::grpc;
 use super::http::Response;
 use super::proxy::forwarded;
 use super::replay::Subject;
@@ -85,7 +88,13 @@ where
         let (near, far) = tokio::io::duplex(BUFFER);
         let (reader, writer) = tokio::io::split(near);
         writers.push(writer);
-        if state.replay.listens(Subject::Pod(&pod, port)) {
+        if let Some(address) = state.forward_to(&pod, port) {
+            tasks.spawn(splice(far, address));
+            tasks.spawn(outgoing(reader, channel, sender.clone()));
+        } else if state.replay.speaks_grpc(&pod, port) {
+            tasks.spawn(grpc::serve(far, Arc::clone(&state), pod.clone(), port));
+            tasks.spawn(outgoing(reader, channel, sender.clone()));
+        } else if state.replay.listens(Subject::Pod(&pod, port)) {
             tasks.spawn(answer(far, Arc::clone(&state), pod.clone(), port));
             tasks.spawn(outgoing(reader, channel, sender.clone()));
         } else {
@@ -116,6 +125,13 @@ async fn answer(stream: DuplexStream, state: Arc<State>, pod: String, port: u16)
         .header_read_timeout(HEADER_TIME)
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// Passes bytes on to a real program; one that is not there ends the stream.
+async fn splice(mut stream: DuplexStream, address: SocketAddr) {
+    if let Ok(mut program) = TcpStream::connect(address).await {
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut program).await;
+    }
 }
 
 /// What a program sends, as messages of its channel.

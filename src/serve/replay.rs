@@ -1,5 +1,7 @@
 //! `replay.json`: what commands and endpoints inside of pods answer. Its schema is described in `docs/serve.md`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +21,24 @@ struct Document {
     now: Option<Timestamp>,
     exec: Vec<ExecEntry>,
     proxy: Vec<ProxyEntry>,
+    grpc: Vec<GrpcEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrpcEntry {
+    pods: String,
+    port: u16,
+    method: String,
+    request: Option<String>,
+    #[serde(default)]
+    code: u32,
+    #[serde(default)]
+    message: String,
+    response: Option<String>,
+    response_file: Option<String>,
+    #[serde(default)]
+    hang: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +116,22 @@ pub(super) struct Proxy {
     pub(super) body: Content,
 }
 
+/// A recorded gRPC answer.
+#[derive(Debug)]
+pub(super) struct Grpc {
+    pods: GlobMatcher,
+    port: u16,
+    method: String,
+    /// The question that it answers; none answers any.
+    request: Option<Vec<u8>>,
+    /// Status code; 0 is OK.
+    pub(super) code: u32,
+    pub(super) message: String,
+    /// The encoded message.
+    pub(super) response: Vec<u8>,
+    pub(super) hang: bool,
+}
+
 /// Who an HTTP answer is from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'a> {
@@ -112,6 +148,7 @@ pub(super) struct Replay {
     pub(super) now: Option<Timestamp>,
     exec: Vec<Exec>,
     proxy: Vec<Proxy>,
+    grpc: Vec<Grpc>,
 }
 
 impl Replay {
@@ -165,7 +202,35 @@ impl Replay {
                 path: entry.path,
             })
         });
-        Ok(Self { now: document.now, exec: exec.collect::<Result<_, _>>()?, proxy: proxy.collect::<Result<_, _>>()? })
+        let decoded = |what: &str, text: &str| {
+            let text: String = text.split_whitespace().collect();
+            BASE64.decode(text).map_err(|e| invalid(format!("{what} is no base64: {e}")))
+        };
+        let grpc = document.grpc.into_iter().map(|entry| {
+            let response = match content(entry.response, entry.response_file)? {
+                Content::Text(text) => text,
+                Content::File(file) => {
+                    let bytes = store.read(&file, LIMIT).map_err(|e| invalid(e.to_string()))?;
+                    String::from_utf8_lossy(&bytes).into_owned()
+                }
+            };
+            Ok::<_, ServeError>(Grpc {
+                pods: Glob::new(&entry.pods)?.compile_matcher(),
+                port: entry.port,
+                request: entry.request.map(|text| decoded(&entry.method, &text)).transpose()?,
+                response: decoded(&entry.method, &response)?,
+                method: entry.method,
+                code: entry.code,
+                message: entry.message,
+                hang: entry.hang,
+            })
+        });
+        Ok(Self {
+            now: document.now,
+            exec: exec.collect::<Result<_, _>>()?,
+            proxy: proxy.collect::<Result<_, _>>()?,
+            grpc: grpc.collect::<Result<_, _>>()?,
+        })
     }
 
     /// What a command answers in a container.
@@ -180,9 +245,26 @@ impl Replay {
         self.proxy.iter().find(|p| p.is_from(subject) && p.path == path)
     }
 
+    /// What a gRPC method of a port answers to an encoded question.
+    pub(super) fn grpc(&self, pod: &str, port: u16, method: &str, request: &[u8]) -> Option<&Grpc> {
+        let mut from = self.grpc.iter().filter(|g| g.is_from(pod, port) && g.method == method);
+        from.find(|g| g.request.as_deref().is_none_or(|known| known == request))
+    }
+
+    /// Whether a port speaks gRPC.
+    pub(super) fn speaks_grpc(&self, pod: &str, port: u16) -> bool {
+        self.grpc.iter().any(|g| g.is_from(pod, port))
+    }
+
     /// Whether something listens.
     pub(super) fn listens(&self, subject: Subject<'_>) -> bool {
         self.proxy.iter().any(|p| p.is_from(subject))
+    }
+}
+
+impl Grpc {
+    fn is_from(&self, pod: &str, port: u16) -> bool {
+        self.port == port && self.pods.is_match(pod)
     }
 }
 
@@ -236,6 +318,7 @@ mod tests {
             (r#"{"exec": [{"pods": "[", "command": []}]}"#, "check the brackets"),
             (r#"{"exec": [{"pods": "*", "command": [], "stdout_file": "no.txt"}]}"#, "there is no file no.txt"),
             (r#"{"exec": [{"pods": "*", "command": [], "stdout": "a", "stdout_file": "out.txt"}]}"#, "both"),
+            (r#"{"grpc": [{"pods": "*", "port": 1, "method": "a/B", "response": "?"}]}"#, "a/B is no base64"),
             (r#"{"proxy": [{"path": "/x"}]}"#, "either pods or nodes"),
             (r#"{"proxy": [{"pods": "*", "path": "/x"}]}"#, "needs a port"),
         ] {

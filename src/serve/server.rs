@@ -82,6 +82,7 @@ pub(super) struct Options {
     pub(super) now: Option<Timestamp>,
     pub(super) date_offset: chrono::TimeDelta,
     pub(super) page_limit: Option<usize>,
+    pub(super) forwards: Vec<(String, u16, SocketAddr)>,
 }
 
 /// A read-only Kubernetes API server over a bundle.
@@ -135,6 +136,13 @@ impl Builder {
     #[must_use]
     pub fn user(mut self, user: &str) -> Self {
         user.clone_into(&mut self.options.user);
+        self
+    }
+
+    /// Lets a real program answer on a port of a pod, given as `<namespace>/<pod>`; port forwarding reaches it.
+    #[must_use]
+    pub fn forward(mut self, pod: &str, port: u16, to: SocketAddr) -> Self {
+        self.options.forwards.push((pod.to_owned(), port, to));
         self
     }
 

@@ -38,6 +38,7 @@ pub(super) struct State {
     pub(super) user: String,
     pub(super) date_offset: chrono::TimeDelta,
     pub(super) page_limit: Option<usize>,
+    forwards: Vec<(String, u16, SocketAddr)>,
     /// Whether the store is a bundle, where what is missing may not have been collected; a fixture has all there is.
     pub(super) is_bundle: bool,
     /// WebSockets that may be open, because they are no longer counted as connections.
@@ -46,6 +47,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The real program behind a port of a pod.
+    pub(super) fn forward_to(&self, pod: &str, port: u16) -> Option<SocketAddr> {
+        self.forwards.iter().find(|(p, n, _)| p == pod && *n == port).map(|(_, _, to)| *to)
+    }
+
     /// Reads what a server needs to know before its first request. Blocks.
     ///
     /// # Errors
@@ -70,6 +76,7 @@ impl State {
             user: options.user,
             date_offset: options.date_offset,
             page_limit: options.page_limit,
+            forwards: options.forwards,
             is_bundle: store.contains(format::MANIFEST),
             sockets: Arc::new(Semaphore::new(SOCKETS)),
             store,

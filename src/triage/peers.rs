@@ -11,7 +11,9 @@ const NAME: usize = 253;
 
 /// One row for each network that a health document names.
 pub(super) fn peers(facts: &Facts) -> Vec<PeerRow> {
-    let networks = facts.health.iter().flat_map(|h| h.contexts.iter().flatten().map(move |network| (h, network)));
+    // One core may be known from several sources.
+    let best = facts.health.iter().filter(|h| facts.is_best_health(h));
+    let networks = best.flat_map(|h| h.contexts.iter().flatten().map(move |network| (h, network)));
     let rows = networks.filter(|(_, network)| !network.peers.is_empty());
     rows.take(ROWS_MAX).map(|(health, network)| row(health, network)).collect()
 }
@@ -35,7 +37,7 @@ fn row(health: &Health, network: &NetworkView) -> PeerRow {
     let observer = format!("party {}", network.party);
     let said =
         format!("{observer}: context {}, reaches {}, needs {}", network.health, network.reachable, network.required);
-    let evidence: Evidence = health.at("\"context_info\"").evidence(&said);
+    let evidence: Evidence = health.at_contexts().evidence(&said);
     PeerRow {
         observer,
         evidence,

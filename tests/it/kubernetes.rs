@@ -4,6 +4,7 @@ mod commands;
 mod connection;
 mod credentials;
 mod fake;
+mod grpc;
 mod lists;
 mod logs;
 mod recorded;

@@ -216,7 +216,7 @@ fn logs_are_where_the_readers_look() {
 /// ages in tables are counted from another time, and what the run itself writes is about the run.
 fn is_of_the_run(path: &str) -> bool {
     let top = path.split('/').next().unwrap();
-    matches!(top, "config" | "health" | "metrics" | "ports" | "host" | "tables") || !path.contains('/')
+    matches!(top, "config" | "health" | "metrics" | "peers" | "ports" | "host" | "tables") || !path.contains('/')
 }
 
 #[test]

@@ -260,5 +260,5 @@ excerpt = "ready"
         ran.stderr()
     );
     let ran = Casefile::new(&["profiles", "validate"]).run().code(0);
-    assert!(ran.stdout().contains("kms: ok (15 rules"), "{}", ran.stdout());
+    assert!(ran.stdout().contains("kms: ok (27 rules"), "{}", ran.stdout());
 }

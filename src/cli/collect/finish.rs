@@ -13,10 +13,10 @@ use super::super::output::Output;
 use super::super::session::Session;
 use super::super::target::Target;
 use crate::bundle::{self, PackOptions, Packed, Spool, SpoolHeader, SpoolStore, format};
-use crate::collect::RunResult;
+use crate::collect::{RunResult, health_sources};
 use crate::model::size;
 use crate::model::time::{Timestamp, rfc3339};
-use crate::model::{FileEntry, Manifest, SCHEMA_VERSION, Tool};
+use crate::model::{FileEntry, LedgerEntry, Manifest, SCHEMA_VERSION, Tool};
 use crate::redact::{Format, Redacted, RedactionReport, Redactor, Sweep};
 use crate::report::{self, View};
 use crate::triage::{self, Triage};
@@ -75,14 +75,22 @@ impl Finish<'_> {
             started: self.started,
             finished: Utc::now(),
             clocks: result.clocks,
-            notes: self.notes(result.notes),
+            notes: self.notes(result.notes, &result.ledger),
             ledger: result.ledger,
             files,
         }
     }
 
-    /// The notes of the run, which protection the user has switched off, and what is under a pseudonym.
-    fn notes(&self, mut notes: BTreeMap<String, serde_json::Value>) -> BTreeMap<String, serde_json::Value> {
+    /// The notes of the run, who told the health of the system, which protection the user has switched off, and what is under
+    /// a pseudonym.
+    fn notes(
+        &self,
+        mut notes: BTreeMap<String, serde_json::Value>,
+        ledger: &[LedgerEntry],
+    ) -> BTreeMap<String, serde_json::Value> {
+        if let Some(sources) = health_sources(&self.session.profile.health_order, ledger) {
+            notes.insert("health_sources".to_owned(), sources);
+        }
         let report = self.redactor.report();
         if !report.disabled.is_empty() {
             notes.insert("redaction-rules-off".to_owned(), json!(report.disabled));

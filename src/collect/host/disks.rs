@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::gather::{self, About, Gathered};
 use super::mounts::{self, Mount};
+use super::portable;
 use super::roots::{self, HostRoots};
-use super::{blocking, portable};
+use crate::collect::blocking;
 use crate::collect::{CollectError, Done, Sink};
 use crate::model::Effect;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::blocking;
 use super::roots::{self, HostRoots};
+use crate::collect::blocking;
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Effect, ItemId, Outcome};
 use crate::redact::Format;

@@ -3,7 +3,6 @@
 //! Linux is read through `/proc`, `/sys` and a few read-only commands; elsewhere the `portable` module gives what the operating
 //! system's own interfaces give, and the rest ends as `not-applicable`. Environment variables of processes are never read.
 
-mod blocking;
 mod cgroup;
 mod command;
 mod detect;

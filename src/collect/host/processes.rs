@@ -13,9 +13,10 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::gather::{self, About};
+use super::portable;
 use super::process_stat::{self, Stat, TICKS};
 use super::roots::{self, HostRoots};
-use super::{blocking, portable};
+use crate::collect::blocking;
 use crate::collect::{CollectError, Done, Keep, Sink};
 use crate::model::{Effect, time};
 use crate::redact::Format;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::command::CommandLine;
 use super::gather::{self, About, Gathered};
 use super::roots::HostRoots;
-use super::{blocking, portable, processes};
+use super::{portable, processes};
+use crate::collect::blocking;
 use crate::collect::{CollectError, Done, Sink};
 use crate::model::{Effect, time};
 

@@ -6,9 +6,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::collect::CollectError;
-
-/// Longest text of a server that an error carries. Some servers answer with a whole HTML page.
-const TEXT_MAX: usize = 600;
+pub(super) use crate::collect::error::shortened;
 
 /// An answer with a status that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +102,6 @@ impl Refusal {
             500 | 502 | 503 | 504 => CollectError::Transient(self.message),
             _ => CollectError::Failed(self.message),
         }
-    }
-}
-
-/// A text cut to a length that fits a ledger.
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(TEXT_MAX) {
-        Some((cut, _)) => format!("{}...", &text[..cut]),
-        None => text.to_owned(),
     }
 }
 

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use kube::client::Body;
 
 use super::answer::Refusal;
+use crate::collect::error::chain;
 use crate::collect::{CollectError, Sink, retry};
 use crate::model::Access;
 
@@ -222,8 +224,12 @@ impl Cluster {
     }
 
     /// The body of an answer, piece by piece.
-    pub(super) fn chunks(&self, body: Body) -> Chunks {
-        Chunks { body, idle: self.inner.request_timeout }
+    pub(super) fn chunks<B>(&self, body: B) -> Chunks
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        Chunks { body: body.map_err(Into::into).boxed_unsync(), idle: self.inner.request_timeout }
     }
 
     /// Reads a whole small answer of at most `cap` bytes, with retries.
@@ -270,9 +276,12 @@ impl Cluster {
     }
 }
 
+/// Why a body ended early.
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The body of an answer. Each wait for the next piece has a deadline.
 pub(super) struct Chunks {
-    body: Body,
+    body: UnsyncBoxBody<Bytes, BodyError>,
     idle: Duration,
 }
 
@@ -288,7 +297,7 @@ impl Chunks {
                     }
                 }
                 Ok(Some(Err(error))) => {
-                    return Err(CollectError::Transient(format!("the connection broke: {}", chain(&error))));
+                    return Err(CollectError::Transient(format!("the connection broke: {}", chain(error.as_ref()))));
                 }
                 Err(_) => {
                     let limit = humantime::format_duration(self.idle);
@@ -297,21 +306,6 @@ impl Chunks {
             }
         }
     }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    super::answer::shortened(&text)
 }
 
 /// One segment of a path, or one value of a query, with everything escaped that is not unreserved.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use kube::client::{AuthError, Body};
 
-use super::api::{Cluster, Target, chain};
+use super::api::{Cluster, Target};
 use super::{answer, kubeconfig};
+use crate::collect::error::chain;
 use crate::collect::{CollectError, retry};
 
 /// Longest wait for a credential plugin, which may open a browser.

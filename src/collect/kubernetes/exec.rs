@@ -1,34 +1,26 @@
 //! Read-only commands of the profile, run in containers over a WebSocket.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use kube::client::Body;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::{Status, shortened};
-use super::api::{Cluster, chain, escaped};
+use super::api::{Cluster, escaped};
 use super::pod::Pod;
 use super::pods::Shared;
+use super::websocket::{self, Socket, Way};
+use crate::collect::error::chain;
 use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::{Access, Effect, ItemId, Outcome};
 use crate::profile::Exec;
 use crate::redact::Format;
 
-const PROTOCOLS: &str = "v5.channel.k8s.io, v4.channel.k8s.io";
+const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const STATUS: u8 = 3;
@@ -36,11 +28,6 @@ const STATUS: u8 = 3;
 const STDERR_MAX: u64 = 256 << 10;
 /// Largest final status.
 const STATUS_MAX: usize = 64 << 10;
-/// Largest WebSocket message; the kubelet sends at most 32 KiB at once.
-const MESSAGE_MAX: usize = 4 << 20;
-
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
 /// The rights for a command: a WebSocket begins with a GET, and newer servers ask for `create` beside it.
 pub(super) fn access(namespace: &str) -> [Access; 2] {
     ["create", "get"].map(|verb| Access::new(verb, "", "pods/exec", Some(namespace)))
@@ -102,7 +89,7 @@ impl ExecItem {
         let target = Target { cluster, namespace: &self.namespace, pod: &self.pod, node, container };
         sink.attempt();
         let work = async {
-            let mut socket = target.connect(&command).await?;
+            let mut socket = connect(target, &command).await?;
             output.read(&mut socket).await
         };
         match tokio::time::timeout(limit, work).await {
@@ -126,59 +113,18 @@ pub(super) struct Target<'a> {
     pub(super) container: &'a str,
 }
 
-impl Target<'_> {
-    async fn connect(&self, command: &[String]) -> Result<Socket, CollectError> {
-        let mut path = format!(
-            "/api/v1/namespaces/{}/pods/{}/exec?container={}&stdout=true&stderr=true",
-            escaped(self.namespace),
-            escaped(self.pod),
-            escaped(self.container)
-        );
-        for argument in command {
-            path.push_str(&format!("&command={}", escaped(argument)));
-        }
-        let cluster = self.cluster;
-        let key = generate_key();
-        let mut headers = HeaderMap::new();
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOLS));
-        if let Ok(key) = key.parse() {
-            headers.insert(SEC_WEBSOCKET_KEY, key);
-        }
-        let began = Instant::now();
-        let answer = cluster.send(Method::GET, &path, headers, Body::empty()).await;
-        cluster.note_node(self.node, began, &answer);
-        let response = answer?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let Err(refusal) = cluster.success(response).await? else {
-                return Err(CollectError::Failed("the server does not speak WebSocket here".to_owned()));
-            };
-            for access in access(self.namespace) {
-                cluster.deny(&access, &refusal);
-            }
-            // Behind the API server everything is a 500: a container that is gone, or a kubelet that is.
-            return Err(match refusal.code {
-                400 => CollectError::NotApplicable(refusal.message),
-                _ if refusal.message.contains("container not found") => CollectError::NotApplicable(refusal.message),
-                _ => refusal.into_error(),
-            });
-        }
-        let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
-        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-            return Err(CollectError::Failed("the server's WebSocket handshake is wrong".to_owned()));
-        }
-        let spoken = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if !PROTOCOLS.split(", ").any(|p| p == spoken) {
-            return Err(CollectError::Failed(format!("the server answers with the protocol `{}`", shortened(spoken))));
-        }
-        let upgraded = hyper::upgrade::on(response)
-            .await
-            .map_err(|e| CollectError::Transient(format!("the connection broke: {}", chain(&e))))?;
-        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX)).max_frame_size(Some(MESSAGE_MAX));
-        Ok(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await)
+async fn connect(target: Target<'_>, command: &[String]) -> Result<Socket, CollectError> {
+    let mut path = format!(
+        "/api/v1/namespaces/{}/pods/{}/exec?container={}&stdout=true&stderr=true",
+        escaped(target.namespace),
+        escaped(target.pod),
+        escaped(target.container)
+    );
+    for argument in command {
+        path.push_str(&format!("&command={}", escaped(argument)));
     }
+    let way = Way { node: target.node, access: &access(target.namespace), protocols: &PROTOCOLS };
+    websocket::open(target.cluster, &path, way).await
 }
 
 /// The container to run in, or why there is none.
@@ -209,6 +155,18 @@ pub(super) struct Captured {
     pub(super) cut: bool,
 }
 
+impl Captured {
+    /// Standard output as text.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.stdout)
+    }
+
+    /// Standard error as text, without blanks around it.
+    pub(super) fn complaint(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim().to_owned()
+    }
+}
+
 /// Runs a command and keeps up to `limit` bytes of what it says.
 ///
 /// # Errors
@@ -224,7 +182,7 @@ pub(super) async fn capture(
     }
     target.cluster.node_answers(target.node)?;
     sink.attempt();
-    let mut socket = target.connect(command).await?;
+    let mut socket = connect(target, command).await?;
     let mut said = Captured::default();
     let mut status = Vec::new();
     while let Some(message) = socket.next().await {

@@ -2,7 +2,7 @@
 //!
 //! [`Cluster::connect`] finds the cluster, [`Cluster::detect`] the profile and its namespaces, and [`plan()`] turns both
 //! into items. Nothing here creates, patches or deletes: the verbs are `get`, `list`, and the subresources `log`,
-//! `exec` (commands of the profile) and `proxy`. Access reviews of [`review()`] are questions, not objects.
+//! `exec` (commands of the profile), `proxy` and `portforward`. Access reviews of [`review()`] are questions, not objects.
 //!
 //! Every answer is read in pieces: a list costs the memory of one object, a log that of one chunk.
 
@@ -13,16 +13,18 @@ mod detect;
 mod discovery;
 mod events;
 mod exec;
+mod grpc;
 mod kinds;
 mod kubeconfig;
 mod list;
 mod logs;
 mod nodes;
 mod objects;
-pub(super) mod placeholder;
 mod plan;
 mod pod;
 mod pods;
+mod portforward;
+mod probe;
 mod proxy;
 mod quantity;
 mod review;
@@ -32,6 +34,7 @@ mod split;
 mod storage;
 mod table;
 mod usage;
+mod websocket;
 
 pub use api::Cluster;
 pub use connect::{ConnectError, ConnectOptions};

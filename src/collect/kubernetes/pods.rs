@@ -10,15 +10,18 @@ use tokio_util::task::TaskTracker;
 use super::api::Cluster;
 use super::discovery::Kind;
 use super::exec::ExecItem;
+use super::grpc::GrpcItem;
 use super::list::{self, Form, Query, Visit};
 use super::logs::LogItem;
 use super::objects::{self, ObjectFile};
-use super::placeholder::Values;
 use super::pod::Pod;
+use super::portforward;
+use super::probe::{self, ProbeItem};
 use super::proxy::ProxyItem;
 use super::storage::{StorageItem, Wiring};
 use super::table::Column;
 use super::usage::{Book, Page};
+use crate::collect::placeholder::Values;
 use crate::collect::{CollectError, Done, Item, Lane, Sink, s3};
 use crate::model::size;
 use crate::model::{Access, ItemId, Outcome};
@@ -37,7 +40,7 @@ pub(super) struct Shared {
     pub(super) config_maps: TaskTracker,
 }
 
-/// Rights of the items that join the plan while it runs: logs, commands and HTTP endpoints of pods.
+/// Rights of the items that join the plan while it runs: logs, commands, HTTP and gRPC endpoints of pods.
 #[must_use]
 pub fn spawned_access(profile: &Profile, namespaces: &[String]) -> Vec<Access> {
     let mut all = Vec::new();
@@ -49,6 +52,10 @@ pub fn spawned_access(profile: &Profile, namespaces: &[String]) -> Vec<Access> {
         if !profile.http.is_empty() {
             all.push(super::proxy::access(namespace));
         }
+        if !profile.http.is_empty() || profile.grpc.iter().any(|g| g.pods.is_some()) {
+            all.extend(portforward::access(namespace));
+        }
+        all.extend(profile.probe.iter().flat_map(|p| probe::access(p, namespace)));
     }
     all
 }
@@ -103,7 +110,7 @@ impl Item for PodsItem {
     }
 
     fn describe(&self) -> String {
-        let Profile { exec, http, storage, .. } = &self.shared.profile;
+        let Profile { exec, http, grpc, storage, .. } = &self.shared.profile;
         let mut text = format!("lists all pods in {}, then reads the logs of all their containers", self.namespace);
         text.push_str(&format!(" (the newest {} of each)", size::human(self.shared.log_limit)));
         if !exec.is_empty() {
@@ -114,6 +121,13 @@ impl Item for PodsItem {
         }
         if !storage.is_empty() {
             text.push_str(&format!(", lists up to {} buckets or directories of each", storage.len()));
+        }
+        let ports = grpc.iter().filter(|g| g.pods.is_some()).count();
+        if ports > 0 {
+            text.push_str(&format!(", asks up to {ports} gRPC endpoints of each"));
+        }
+        if !self.shared.profile.probe.is_empty() {
+            text.push_str(", tries to reach their peers");
         }
         text
     }
@@ -190,6 +204,13 @@ impl Found<'_> {
         for http in shared.profile.http.iter().filter(|h| h.pods.matches(|key| pod.label(key))) {
             let item = ProxyItem::new(Arc::clone(shared), namespace, pod, http.clone());
             self.spawn.push(Arc::new(item.holding(hold(&http.artifact))));
+        }
+        for probe in shared.profile.probe.iter().filter(|p| p.pods.matches(|key| pod.label(key))) {
+            self.spawn.push(Arc::new(ProbeItem::new(Arc::clone(shared), namespace, pod, probe.clone())));
+        }
+        let grpc = shared.profile.grpc.iter();
+        for grpc in grpc.filter(|g| g.pods.as_ref().is_some_and(|pods| pods.matches(|key| pod.label(key)))) {
+            self.spawn.push(Arc::new(GrpcItem::new(Arc::clone(shared), namespace, pod, grpc.clone())));
         }
         gate.close();
         if stores.is_empty() {

@@ -1,18 +1,25 @@
-//! HTTP endpoints of pods, asked through the API server's proxy.
+//! HTTP endpoints of pods, asked through the API server's proxy, or over a forwarded port where the proxy is refused.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::response::Parts;
 use http::{HeaderMap, Method};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
 use kube::client::Body;
+use tokio_util::task::AbortOnDropHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::Refusal;
-use super::api::escaped;
+use super::api::{Chunks, escaped};
 use super::pod::Pod;
 use super::pods::Shared;
-use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink, retry};
+use super::portforward;
+use crate::collect::error::chain;
+use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink, retry};
 use crate::model::{Access, Effect, ItemId, Kept, Outcome, Truncation};
 use crate::profile::Http;
 use crate::redact::Format;
@@ -20,20 +27,39 @@ use crate::redact::Format;
 /// A refusal of the API server is a small `Status`; a body up to this size is looked at before it is stored.
 const STATUS_MAX: usize = 64 << 10;
 
+/// Time to read all samples, beside the waits between them.
+const SAMPLES_TIME: Duration = Duration::from_secs(60);
+
 /// The right to ask a pod.
 pub(super) fn access(namespace: &str) -> Access {
     Access::new("get", "", "pods/proxy", Some(namespace))
 }
 
-/// Sends one GET to one pod.
+/// Sends one GET to one pod, or several with some time between them.
 pub(super) struct ProxyItem {
     id: ItemId,
     shared: Arc<Shared>,
     namespace: String,
     pod: String,
+    node: Option<String>,
     http: Http,
+    interval: Result<Duration, String>,
     refused: Option<String>,
     _hold: Option<TaskTrackerToken>,
+}
+
+/// An answer, and what has to live while it is read.
+struct Answer {
+    head: Parts,
+    chunks: Chunks,
+    _connection: Option<AbortOnDropHandle<()>>,
+}
+
+/// How reading an answer ended.
+enum Read {
+    Done(Done),
+    /// The API server spoke for itself.
+    Refused(Refusal),
 }
 
 impl ProxyItem {
@@ -41,9 +67,11 @@ impl ProxyItem {
         let name = &pod.metadata.name;
         Self {
             id: ItemId::new(format!("http/{namespace}/{name}/{}", http.id)),
+            interval: shared.values.duration(&http.interval),
             shared,
             namespace: namespace.to_owned(),
             pod: name.clone(),
+            node: pod.spec.node_name.clone(),
             refused: pod.not_running(None),
             http,
             _hold: None,
@@ -60,25 +88,124 @@ impl ProxyItem {
         if let Some(why) = &self.refused {
             return Err(CollectError::NotApplicable(why.clone()));
         }
+        let interval = self.interval.clone().map_err(CollectError::Failed)?;
+        let values = self.shared.values.within(&self.namespace, &self.pod, "");
+        let (path, target) = (values.fill(&self.http.path)?, values.fill(&self.http.artifact)?);
+        let first = Instant::now();
+        let mut done = self.sample(sink, &path, &target, None).await?;
+        for number in 2..=self.http.samples {
+            // A source that gave nothing gives no rates either.
+            if done.outcome != Outcome::Ok {
+                break;
+            }
+            tokio::time::sleep(interval).await;
+            let mark = format!("# casefile sample={number} after_ms={}\n", first.elapsed().as_millis());
+            match self.sample(sink, &path, &numbered(&target, number), Some(&mark)).await {
+                Ok(next) if next.outcome == Outcome::Ok => {}
+                Ok(next) => done = Done::with(Outcome::Truncated, missing(number, next.reason.as_deref())),
+                Err(error @ CollectError::Spool(_)) => return Err(error),
+                Err(error) => done = Done::with(Outcome::Truncated, missing(number, Some(&error.to_string()))),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Reads the endpoint once.
+    async fn sample(&self, sink: &Sink, path: &str, target: &str, mark: Option<&str>) -> Result<Done, CollectError> {
         let cluster = &self.shared.cluster;
         let access = access(&self.namespace);
-        cluster.allowed(&access)?;
-        let values = self.shared.values.within(&self.namespace, &self.pod, "");
-        let path = format!(
-            "/api/v1/namespaces/{}/pods/{}:{}/proxy{}",
-            escaped(&self.namespace),
-            escaped(&self.pod),
-            self.http.port,
-            values.fill(&self.http.path)?
-        );
-        let target = values.fill(&self.http.artifact)?;
-        // An error of the connection is tried again; a status never is, because it is the pod's answer.
-        let response = retry::retry(sink, || cluster.send(Method::GET, &path, HeaderMap::new(), Body::empty())).await?;
-        let status = response.status();
-        let (head, body) = response.into_parts();
-        let mut chunks = cluster.chunks(body);
+        let refusal = match cluster.allowed(&access) {
+            Ok(()) => {
+                let proxied = format!(
+                    "/api/v1/namespaces/{}/pods/{}:{}/proxy{path}",
+                    escaped(&self.namespace),
+                    escaped(&self.pod),
+                    self.http.port,
+                );
+                // An error of the connection is tried again; a status never is, because it is the pod's answer.
+                let send = || cluster.send(Method::GET, &proxied, HeaderMap::new(), Body::empty());
+                let response = retry::retry(sink, send).await?;
+                let (head, body) = response.into_parts();
+                let answer = Answer { head, chunks: cluster.chunks(body), _connection: None };
+                match self.read(sink, answer, target, mark).await? {
+                    Read::Done(done) => return Ok(done),
+                    Read::Refused(refusal) => {
+                        cluster.deny(&access, &refusal);
+                        match refusal.code {
+                            403 | 404 | 503 => refusal.into_error(),
+                            401 => return Err(refusal.into_error()),
+                            400 => return Err(CollectError::NotApplicable(refusal.message)),
+                            // The API server speaks for a pod that it cannot reach.
+                            _ => return Err(CollectError::Failed(refusal.message)),
+                        }
+                    }
+                }
+            }
+            Err(refused) => refused,
+        };
+        // The right to forward a port is another one, and the kubelet reaches what the API server may not.
+        let over = async {
+            let answer = self.forwarded(sink, path).await?;
+            self.read(sink, answer, target, mark).await
+        };
+        match over.await {
+            Ok(Read::Done(mut done)) => {
+                let why = format!("over a forwarded port, because the proxy is refused: {refusal}");
+                done.reason = Some(done.reason.map_or_else(|| why.clone(), |said| format!("{said}; {why}")));
+                Ok(done)
+            }
+            Ok(Read::Refused(other)) => Err(CollectError::Failed(other.message)),
+            Err(error @ CollectError::Spool(_)) => Err(error),
+            Err(error) => {
+                let text = format!("{refusal}; over a forwarded port: {error}");
+                Err(match refusal {
+                    CollectError::Forbidden(_) => CollectError::Forbidden(text),
+                    CollectError::NotFound(_) => CollectError::NotFound(text),
+                    _ => CollectError::Failed(text),
+                })
+            }
+        }
+    }
+
+    /// Sends the GET over a forwarded port.
+    async fn forwarded(&self, sink: &Sink, path: &str) -> Result<Answer, CollectError> {
+        let (cluster, limit) = (&self.shared.cluster, sink.limits().request_timeout);
+        sink.attempt();
+        let (node, port) = (self.node.as_deref(), self.http.port);
+        let stream = portforward::open(cluster, &self.namespace, &self.pod, node, port).await?;
+        let said = stream.said();
+        let broken = |error: &dyn std::error::Error| {
+            CollectError::Failed(said.text().unwrap_or_else(|| format!("the connection broke: {}", chain(error))))
+        };
+        let ask = async {
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+            let connection = AbortOnDropHandle::new(tokio::spawn(async move {
+                // How it ended shows in the body.
+                let _ = connection.await;
+            }));
+            let request = http::Request::get(path)
+                .header(http::header::HOST, format!("localhost:{port}"))
+                .body(Empty::<bytes::Bytes>::new())
+                .map_err(|e| CollectError::Failed(format!("cannot ask for {path}: {e}")))?;
+            let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
+            let (head, body) = response.into_parts();
+            Ok(Answer { head, chunks: cluster.chunks(body), _connection: Some(connection) })
+        };
+        match tokio::time::timeout(limit, ask).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CollectError::TimedOut(format!("no answer within {}", humantime::format_duration(limit)))),
+        }
+    }
+
+    /// Stores an answer, or gives the refusal that it is.
+    async fn read(&self, sink: &Sink, answer: Answer, target: &str, mark: Option<&str>) -> Result<Read, CollectError> {
+        let Answer { head, mut chunks, _connection } = answer;
+        let status = head.status;
+        let open = || sink.create(target, Format::of_path(target), Keep::Oldest(self.http.limit_bytes));
         let mut held = Vec::new();
-        let mut file = None;
+        let mut last = b'\n';
+        let mut file: Option<Artifact> = None;
         let mut broke = None;
         loop {
             let chunk = match chunks.next().await {
@@ -89,6 +216,7 @@ impl ProxyItem {
                     break;
                 }
             };
+            last = chunk.last().copied().unwrap_or(last);
             if file.is_none() && !status.is_success() && held.len() + chunk.len() <= STATUS_MAX {
                 held.extend_from_slice(&chunk);
                 continue;
@@ -96,8 +224,7 @@ impl ProxyItem {
             let file = match file.as_mut() {
                 Some(file) => file,
                 None => {
-                    let mut new =
-                        sink.create(&target, Format::of_path(&target), Keep::Oldest(self.http.limit_bytes))?;
+                    let mut new = open()?;
                     new.write(&std::mem::take(&mut held))?;
                     file.insert(new)
                 }
@@ -110,35 +237,48 @@ impl ProxyItem {
         if file.is_none() && !status.is_success() {
             let refusal = Refusal::parse(status.as_u16(), &head.headers, &held);
             if refusal.from_api {
-                cluster.deny(&access, &refusal);
-                return Err(match refusal.code {
-                    400 => CollectError::NotApplicable(refusal.message),
-                    403 | 401 | 404 => refusal.into_error(),
-                    // The API server speaks for a pod that it cannot reach.
-                    _ => CollectError::Failed(refusal.message),
-                });
+                return Ok(Read::Refused(refusal));
             }
             if !held.is_empty() {
-                let mut new = sink.create(&target, Format::of_path(&target), Keep::Oldest(self.http.limit_bytes))?;
+                let mut new = open()?;
                 new.write(&held)?;
                 file = Some(new);
             }
         }
         let said = (!status.is_success()).then(|| format!("HTTP {}", status.as_u16()));
-        match (file, broke) {
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(Done { outcome: Outcome::Empty, reason: said, spawn: Vec::new() }),
-            (Some(file), None) => {
+        let done = match (file, broke) {
+            (None, Some(error)) => return Err(error),
+            (None, None) => Done { outcome: Outcome::Empty, reason: said, spawn: Vec::new() },
+            (Some(mut file), None) => {
+                if let Some(mark) = mark {
+                    // The mark is a line of its own.
+                    file.write(if last == b'\n' { b"" } else { b"\n" })?;
+                    file.write(mark.as_bytes())?;
+                }
                 file.finish(None)?;
-                Ok(Done { outcome: Outcome::Ok, reason: said, spawn: Vec::new() })
+                Done { outcome: Outcome::Ok, reason: said, spawn: Vec::new() }
             }
             (Some(file), Some(error)) => {
                 let cut = Truncation { reason: "connection-lost".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
                 file.finish(Some(cut))?;
-                Ok(Done::with(Outcome::Truncated, error.to_string()))
+                Done::with(Outcome::Truncated, error.to_string())
             }
-        }
+        };
+        Ok(Read::Done(done))
     }
+}
+
+/// `x.prom` -> `x.sample-2.prom`.
+fn numbered(target: &str, number: u32) -> String {
+    let name = target.rfind('/').map_or(0, |slash| slash + 1);
+    match target[name..].rfind('.') {
+        Some(dot) => format!("{}.sample-{number}{}", &target[..name + dot], &target[name + dot..]),
+        None => format!("{target}.sample-{number}"),
+    }
+}
+
+fn missing(number: u32, why: Option<&str>) -> String {
+    format!("sample {number} is missing, so there are no rates: {}", why.unwrap_or("no answer"))
 }
 
 impl Item for ProxyItem {
@@ -152,7 +292,8 @@ impl Item for ProxyItem {
 
     fn describe(&self) -> String {
         let Http { port, path, why, .. } = &self.http;
-        format!("GET {path} on port {port} of {}/{}: {why}", self.namespace, self.pod)
+        let times = if self.http.samples > 1 { format!(", {} times", self.http.samples) } else { String::new() };
+        format!("GET {path} on port {port} of {}/{}{times}: {why}", self.namespace, self.pod)
     }
 
     fn lane(&self) -> Lane {
@@ -164,10 +305,28 @@ impl Item for ProxyItem {
     }
 
     fn access(&self) -> Vec<Access> {
-        vec![access(&self.namespace)]
+        let mut all = vec![access(&self.namespace)];
+        all.extend(portforward::access(&self.namespace));
+        all
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let waits = self.interval.as_ref().ok()?.saturating_mul(self.http.samples.saturating_sub(1));
+        (!waits.is_zero()).then(|| waits.saturating_add(SAMPLES_TIME))
     }
 
     fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
         self.collect(sink).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_have_names_of_their_own() {
+        assert_eq!(numbered("metrics/n/core.0.prom", 2), "metrics/n/core.0.sample-2.prom");
+        assert_eq!(numbered("a.b/metrics", 3), "a.b/metrics.sample-3");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::item::{ServiceItem, Unusable, directory};
 use super::target::{Ambient, Resolver, Target};
 use super::{alertmanager, docker, endpoint, etcd, files, jsonrpc, postgres, prometheus};
-use crate::collect::kubernetes::placeholder::Values;
+use crate::collect::placeholder::Values;
 use crate::collect::{CollectError, Item, Lane, Limits};
 use crate::profile::Profile;
 

@@ -7,7 +7,7 @@ use reqwest::Url;
 use zeroize::Zeroizing;
 
 use crate::collect::CollectError;
-use crate::collect::kubernetes::placeholder::Values;
+use crate::collect::placeholder::Values;
 use crate::profile;
 
 /// Most sources that one `url` may name.

@@ -1,13 +1,14 @@
 //! What a KMS says about itself and its peers. Kubernetes and the logs of a party do not show that a peer is down.
 
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Facts, Health, NetworkView, Peer, Sample};
+use crate::triage::facts::{Facts, Health, HealthSource, NetworkView, Peer, Sample};
 use crate::triage::finding::{Call, Category, Level, Severity, Subject, Who};
 use crate::triage::text;
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     for health in &facts.health {
         let cores = || core_pods(facts, health);
+        let best = facts.is_best_health(health);
         if !health.connected {
             out.push(
                 Draft::new("kms-endpoint-unreachable", Category::Connectivity, Severity::Critical, Level::Two)
@@ -15,7 +16,10 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                     .title(format!("the KMS endpoint does not answer: {}", text::line(&health.connect_error, 140)))
                     .meaning("Nobody can ask this party for a decryption or a key.")
                     .seen_in([health.at("\"error\"").evidence(&health.connect_error)])
-                    .because(format!("kms-health-check in pod {} cannot connect", health.pod.1))
+                    .because(match health.source {
+                        HealthSource::Grpc => format!("nothing listens on the gRPC port of pod {}", health.pod.1),
+                        HealthSource::Tool => format!("kms-health-check in pod {} cannot connect", health.pod.1),
+                    })
                     .confidence(0.8)
                     .reaches(cores())
                     .remedy([format!("Look at the core pod: kubectl -n {} get pods -l app=kms-core", health.pod.0)]),
@@ -34,7 +38,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                     .reaches(cores())
                     .remedy([format!("Read what the server does: kubectl -n {} logs -l app=kms-core -c kms-core --tail 100", health.pod.0), "Check that the address is the gRPC port 50100, not 9646 or 50001".to_owned()]),
             );
-        } else if health.keys_available.is_some() && health.key_ids == 0 {
+        } else if best && health.keys_available.is_some() && health.key_ids == 0 {
             out.push(
                 Draft::new("kms-no-keys", Category::KeyManagement, if had_keys(facts, health) { Severity::Warning } else { Severity::Info }, Level::Two)
                     .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
@@ -46,8 +50,17 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                     .remedy(["If keys were generated before: compare the private vault's path, bucket and prefix with what they were"]),
             );
         }
+        if !best {
+            continue;
+        }
         for network in health.contexts.iter().flatten() {
             peers(facts, health, network, out);
+        }
+        if health.contexts.is_none() && health.keys_available == Some(true) {
+            out.push(peers_unknown(facts, health));
+        }
+        if !health.failed_requests.is_empty() {
+            out.push(failed_requests(facts, health));
         }
     }
 }
@@ -62,6 +75,44 @@ fn had_keys(facts: &Facts, health: &Health) -> bool {
                     && (operation.ends_with("decrypt_inner") || operation.ends_with("keygen")))
     };
     facts.scrapes.iter().filter(|s| s.pod.0 == health.pod.0).flat_map(|s| &s.samples).any(uses)
+}
+
+/// The core serves, and says nothing about its peers.
+fn peers_unknown(facts: &Facts, health: &Health) -> Draft {
+    let timed_out = health.contexts_error.starts_with("DEADLINE_EXCEEDED");
+    let why = match (&*health.contexts_error, timed_out) {
+        ("", _) => "the health document has no contexts, which the tool hides behind an overall \"Healthy\"".to_owned(),
+        (_, true) => "GetHealthStatus did not end in time while other calls did".to_owned(),
+        (error, false) => format!("GetHealthStatus failed: {}", text::line(error, 160)),
+    };
+    let excerpt = if health.contexts_error.is_empty() { "context_info: null" } else { &health.contexts_error };
+    Draft::new("kms-peers-unknown", Category::ThresholdNetwork, Severity::Warning, Level::Two)
+        .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
+        .title("the core does not say which peers it reaches")
+        .meaning("The core waits for each peer as long as its network timeout. One peer that swallows packets makes it answer later than anyone asks, and hides the state of all others.")
+        .seen_in([health.at_contexts().evidence(excerpt)])
+        .because(why)
+        .confidence(if timed_out { 0.7 } else { 0.5 })
+        .reaches(core_pods(facts, health))
+        .remedy([
+            "Ask again with a deadline beyond the network timeout, which names the peer: casefile collect --set grpc_timeout=320s --item-timeout 11m --timeout 15m --only 'grpc/*'".to_owned(),
+            format!("Look for an error of GetHealthStatus in the core's log: kubectl -n {} logs -l app=kms-core -c kms-core --tail 200", health.pod.0),
+        ])
+}
+
+/// The causes that the answers to clients hide.
+fn failed_requests(facts: &Facts, health: &Health) -> Draft {
+    let failed = &health.failed_requests;
+    let seen = failed.iter().take(5).map(|r| health.at(&r.id).evidence(&format!("{} {}: {}", r.store, r.id, r.error)));
+    Draft::new("kms-requests-failed", Category::Performance, Severity::Warning, Level::Two)
+        .about(Subject::new("endpoint", &health.pod.0, "kms-core"))
+        .title(format!("{} request{} failed: {}", failed.len(), if failed.len() == 1 { "" } else { "s" }, text::line(&failed[0].error, 140)))
+        .meaning("Clients see a masked error only. The core remembers the cause until it forgets the request.")
+        .seen_in(seen)
+        .because("ListRequests of the core shows them as FAILED, with the cause")
+        .confidence(0.6)
+        .reaches(core_pods(facts, health))
+        .remedy([format!("Look for the id of the request in the core's log: kubectl -n {} logs -l app=kms-core -c kms-core --tail=-1 | grep {}", health.pod.0, failed[0].id)])
 }
 
 /// The pods that serve what was asked.
@@ -84,7 +135,7 @@ fn peers(facts: &Facts, health: &Health, network: &NetworkView, out: &mut Vec<Dr
         return;
     }
     let all = network.peers.len() + 1;
-    let too_few = network.required > 0 && network.reachable < network.required || network.health == "Unhealthy";
+    let too_few = network.status() == "unhealthy" || network.health == "Unhealthy";
     let names: Vec<String> = down.iter().map(|p| format!("{} ({})", p.id, p.error)).collect();
     let everyone = down.len() == network.peers.len();
     let mut draft = Draft::new(

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, services, storage, usage};
+use super::{
+    At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, peers, services, storage, usage,
+};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -56,15 +58,21 @@ pub(crate) fn load(
             })
         } else if path.starts_with("usage/nodes/") && path.ends_with("/stats-summary.json") {
             document(&mut facts, store, path, &mut |facts, path, value| usage::node_stats(facts, path, value))
-        } else if let Some(pod) = health::parse_path(path) {
+        } else if let Some((pod, source)) = health::parse_path(path) {
             store.read(path, DOCUMENT_MAX).map(|bytes| {
                 let output = String::from_utf8_lossy(&bytes);
-                facts.health.extend(health::parse(path, pod, &output));
+                facts.health.extend(health::parse(path, pod, source, &output));
+            })
+        } else if let Some(pod) = peers::parse_path(path) {
+            document(&mut facts, store, path, &mut |facts, path, value| {
+                facts.probes.extend(peers::parse(path, &pod, value));
             })
         } else if let Some((pod, id)) = inside::parse_answer(path) {
             store.read(path, DOCUMENT_MAX).map(|bytes| facts.answers.push(inside::answer(path, pod, id, &bytes)))
         } else if let Some(pod) = metrics::parse_path(path) {
-            store.read(path, INSIDE_MAX).map(|bytes| facts.scrapes.push(metrics::parse(path, pod, &bytes)))
+            store
+                .read(path, INSIDE_MAX)
+                .map(|bytes| metrics::add(&mut facts.scrapes, metrics::parse(path, pod, &bytes)))
         } else if let Some((pod, _)) = inside::parse_path(path, "ports") {
             store.read(path, INSIDE_MAX).map(|bytes| facts.ports.extend(inside::ports(path, &pod, &bytes)))
         } else if let Some((pod, file)) = inside::parse_path(path, "config") {

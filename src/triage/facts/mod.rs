@@ -12,6 +12,7 @@ mod load;
 mod logs;
 mod metrics;
 mod objects;
+mod peers;
 mod services;
 mod storage;
 mod usage;
@@ -22,12 +23,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) use alerts::Alert;
-pub(crate) use health::{Context as NetworkView, Health, Peer};
+pub(crate) use health::{Context as NetworkView, Health, Peer, Source as HealthSource};
 pub(crate) use host::{Disk, Host};
 pub(crate) use inside::{Answer, Config, Port, Template};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use metrics::{Sample, Scrape};
+pub(crate) use peers::Probe;
 pub(crate) use services::{Container as EngineContainer, Services};
 pub(crate) use storage::Vault;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
@@ -105,8 +107,10 @@ pub(crate) struct Facts {
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
     /// What each Prometheus says about its alerts.
     pub(crate) alerts: Vec<Alert>,
-    /// What health checks of a KMS printed.
+    /// What cores of a KMS and health checks of them said.
     pub(crate) health: Vec<Health>,
+    /// What connections to peers came to.
+    pub(crate) probes: Vec<Probe>,
     /// What metrics endpoints answered.
     pub(crate) scrapes: Vec<Scrape>,
     /// Ports that pods listen on.

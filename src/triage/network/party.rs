@@ -205,8 +205,8 @@ impl Party {
     }
 
     fn of_health(&mut self, facts: &Facts) {
-        let Some((health, contexts)) =
-            facts.health.iter().find_map(|h| Some((h, h.contexts.as_ref().filter(|c| !c.is_empty())?)))
+        let mut best = facts.health.iter().filter(|h| facts.is_best_health(h));
+        let Some((health, contexts)) = best.find_map(|h| Some((h, h.contexts.as_ref().filter(|c| !c.is_empty())?)))
         else {
             return;
         };

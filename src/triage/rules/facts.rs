@@ -45,23 +45,48 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
             let networks: Vec<Value> = (h.contexts.iter().flatten())
                 .map(|c| {
                     let peers: Vec<Value> = (c.peers.iter())
-                        .map(|p| json!({"id": p.id, "endpoint": p.endpoint, "reachable": p.reachable, "error": p.error}))
+                        .map(|p| {
+                            json!({"id": p.id, "endpoint": p.endpoint, "reachable": p.reachable,
+                                "latency_ms": whole(p.latency_ms.unwrap_or_default()), "error": p.error})
+                        })
                         .collect();
-                    json!({"party": c.party, "required": c.required, "reachable": c.reachable, "health": c.health,
-                        "peers": peers})
+                    json!({"context": c.id, "party": c.party, "nodes": c.nodes(), "required": c.required,
+                        "reachable": c.reachable, "health": c.health, "status": c.status(), "peers": peers})
                 })
                 .collect();
-            json!({"namespace": h.pod.0, "pod": h.pod.1, "connected": h.connected, "error": h.connect_error,
+            json!({"namespace": h.pod.0, "pod": h.pod.1, "source": h.source.as_str(), "connected": h.connected, "error": h.connect_error,
                 "key_ids": h.key_ids, "key_error": h.key_error, "networks": networks, "at": at(&h.at("{"), "")})
         })),
+        "peers" => list(&mut facts.health.iter().flat_map(|h| {
+            h.contexts.iter().flatten().flat_map(move |c| {
+                c.peers.iter().map(move |p| {
+                    json!({"namespace": h.pod.0, "pod": h.pod.1, "source": h.source.as_str(), "context": c.id,
+                        "party": c.party, "id": p.id, "endpoint": p.endpoint, "reachable": p.reachable,
+                        "latency_ms": whole(p.latency_ms.unwrap_or_default()), "error": p.error, "at": at(&h.at(&p.endpoint), "")})
+                })
+            })
+        })),
+        "probes" => list(&mut facts.probes.iter().map(|p| {
+            let until = |t: Option<Timestamp>| t.map_or(0, |t| (t - now).num_seconds());
+            let said = |answer: Option<bool>| answer.map_or("unknown", |yes| if yes { "yes" } else { "no" });
+            let (kind, namespace, name) = peer_subject(facts, &p.pod.0, &p.host);
+            json!({"namespace": p.pod.0, "pod": p.pod.1, "id": p.id, "host": p.host, "port": p.port,
+                "subject_kind": kind, "subject_namespace": namespace, "subject_name": name,
+                "identity": p.identity, "own": p.own, "verdict": p.verdict, "rcode": p.rcode, "address": p.address,
+                "latency_ms": finite(p.latency_ms), "error": p.error, "problems": p.problems, "subject": p.subject,
+                "issuer": p.issuer, "valid_in_s": until(p.not_before), "expires_in_s": until(p.not_after),
+                "inside_connected": said(p.inside_connected), "inside_resolved": said(p.inside_resolved),
+                "at": at(&p.at, &format!("{}:{} {} {}", p.host, p.port, p.verdict, p.error))})
+        })),
         "scrapes" => list(&mut facts.scrapes.iter().map(|s| {
-            let (values, samples) = samples(s);
-            json!({"namespace": s.pod.0, "pod": s.pod.1, "values": values, "samples": samples,
+            let Samples { values, rates, each } = samples(s);
+            json!({"namespace": s.pod.0, "pod": s.pod.1, "values": values, "rates": rates,
+                "interval_s": s.interval_s, "samples": each,
                 "at": place(&s.path, 1, "", "")})
         })),
         "service_metrics" => list(&mut facts.beside.scrapes.iter().map(|s| {
-            let (values, samples) = samples(s);
-            json!({"source": s.pod.1, "values": values, "samples": samples, "at": place(&s.path, 1, "", "")})
+            let Samples { values, each, .. } = samples(s);
+            json!({"source": s.pod.1, "values": values, "samples": each, "at": place(&s.path, 1, "", "")})
         })),
         "connections" => list(&mut facts.beside.connections.iter().map(|c| {
             let text = if c.reachable { format!("{} answers", c.address) } else { c.error.clone() };
@@ -122,17 +147,40 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
     }
 }
 
-/// Sums of the values of a scrape by name, and each value.
-fn samples(scrape: &Scrape) -> (Map<String, Value>, Vec<Value>) {
-    let mut values: Map<String, Value> = Map::new();
+/// What rules see of a scrape: sums of values and of rates by name, and each value.
+struct Samples {
+    values: Map<String, Value>,
+    rates: Map<String, Value>,
+    each: Vec<Value>,
+}
+
+fn samples(scrape: &Scrape) -> Samples {
+    let add = |sums: &mut Map<String, Value>, name: &str, value: f64| {
+        let sum = sums.get(name).and_then(Value::as_f64).unwrap_or_default() + value;
+        sums.insert(name.to_owned(), json!(finite(sum)));
+    };
+    let (mut values, mut rates) = (Map::new(), Map::new());
     for sample in &scrape.samples {
-        let sum = values.get(&sample.name).and_then(Value::as_f64).unwrap_or_default() + sample.value;
-        values.insert(sample.name.clone(), json!(finite(sum)));
+        add(&mut values, &sample.name, sample.value);
+        if let Some(rate) = sample.rate {
+            add(&mut rates, &sample.name, rate);
+        }
     }
-    let samples = scrape.samples.iter().map(|m| {
-        json!({"name": m.name, "labels": m.labels, "value": finite(m.value), "at": place(&scrape.path, m.line, "", &m.text)})
+    let each = scrape.samples.iter().map(|m| {
+        json!({"name": m.name, "labels": m.labels, "value": finite(m.value), "rate": finite(m.rate.unwrap_or_default()),
+            "at": place(&scrape.path, m.line, "", &m.text)})
     });
-    (values, samples.collect())
+    Samples { values, rates, each: each.collect() }
+}
+
+/// The service that stands for a peer in its cluster, or else the peer's address: kind, namespace and name.
+fn peer_subject<'a>(facts: &Facts, namespace: &'a str, host: &'a str) -> (&'static str, &'a str, &'a str) {
+    let name = host.split('.').next().unwrap_or_default();
+    if facts.services.contains_key(&(namespace.to_owned(), name.to_owned())) {
+        ("service", namespace, name)
+    } else {
+        ("peer", "", host)
+    }
 }
 
 /// JSON has no infinity; the largest number stands for it.

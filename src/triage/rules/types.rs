@@ -173,17 +173,38 @@ static PEER: Record = Record {
         field("id", Int, ""),
         field("endpoint", Text, ""),
         field("reachable", Bool, ""),
+        field("latency_ms", Int, "0 when there was no answer"),
         field("error", Text, ""),
+    ],
+};
+
+static PEERS: Record = Record {
+    name: "peer_row",
+    fields: &[
+        NAMESPACE,
+        field("pod", Text, "the pod that told it"),
+        field("source", Text, "`grpc` or `kms-health-check`"),
+        field("context", Text, "id of the context"),
+        field("party", Int, "id of the party that sees it"),
+        field("id", Int, "id of the peer"),
+        field("endpoint", Text, ""),
+        field("reachable", Bool, ""),
+        field("latency_ms", Int, "0 when there was no answer"),
+        field("error", Text, ""),
+        AT,
     ],
 };
 
 static NETWORK: Record = Record {
     name: "network",
     fields: &[
+        field("context", Text, "id of the context"),
         field("party", Int, "id of this party"),
+        field("nodes", Int, "all parties"),
         field("required", Int, "parties that are needed"),
         field("reachable", Int, "parties that are reached, this one among them"),
         field("health", Text, "the program's own word"),
+        field("status", Text, "`optimal`, `healthy`, `degraded` or `unhealthy`, by the server's arithmetic"),
         field("peers", List(&RecordOf(&PEER)), ""),
     ],
 };
@@ -192,7 +213,8 @@ static HEALTH: Record = Record {
     name: "health",
     fields: &[
         NAMESPACE,
-        field("pod", Text, "the pod in which the check ran"),
+        field("pod", Text, "the pod in which the check ran, or that was asked"),
+        field("source", Text, "`grpc` or `kms-health-check`"),
         field("connected", Bool, ""),
         field("error", Text, "why there is no connection"),
         field("key_ids", Int, "number of FHE keys"),
@@ -204,7 +226,50 @@ static HEALTH: Record = Record {
 
 static SAMPLE: Record = Record {
     name: "sample",
-    fields: &[field("name", Text, ""), field("labels", MapOf(&Text), ""), field("value", Float, ""), AT],
+    fields: &[
+        field("name", Text, ""),
+        field("labels", MapOf(&Text), ""),
+        field("value", Float, ""),
+        field("rate", Float, "change a second between the first and the last scrape, 0 when unknown"),
+        AT,
+    ],
+};
+
+static PROBE: Record = Record {
+    name: "probe",
+    fields: &[
+        NAMESPACE,
+        field("pod", Text, "the pod whose peer it is"),
+        field("id", Text, "id of the peer, empty when unknown"),
+        field("host", Text, ""),
+        field("port", Int, ""),
+        field("subject_kind", Text, "`service` where a service stands for the peer, else `peer`; for `subject`"),
+        field("subject_namespace", Text, ""),
+        field("subject_name", Text, ""),
+        field("identity", Text, "name that its certificate must have"),
+        field("own", Bool, "it is the party itself"),
+        field(
+            "verdict",
+            Text,
+            "`reachable`, `not-resolved`, `not-resolvable-here`, `refused`, `black-holed`, `unreachable`, `failed` or `tls-problem`",
+        ),
+        field("rcode", Text, "answer of the name server"),
+        field("address", Text, "where the connection went"),
+        field("latency_ms", Float, "of the connection"),
+        field("error", Text, ""),
+        field(
+            "problems",
+            List(&Text),
+            "`expired`, `not-yet-valid`, `wrong-name`, `self-signed`, `not-the-expected-one`, `ca-as-end-entity`, `not-tls`",
+        ),
+        field("subject", Text, "of its certificate"),
+        field("issuer", Text, "of its certificate"),
+        field("valid_in_s", Int, "seconds until its certificate begins to be valid, negative when it is"),
+        field("expires_in_s", Int, "seconds until its certificate ends, 0 when unknown"),
+        field("inside_connected", Text, "`yes`, `no` or `unknown`: what `nc` in the pod says"),
+        field("inside_resolved", Text, "`yes`, `no` or `unknown`: what `getent` in the pod says"),
+        AT,
+    ],
 };
 
 static SCRAPE: Record = Record {
@@ -213,6 +278,8 @@ static SCRAPE: Record = Record {
         NAMESPACE,
         POD,
         field("values", MapOf(&Float), "value of each metric, summed over its labels"),
+        field("rates", MapOf(&Float), "change a second of each metric, where there are two scrapes"),
+        field("interval_s", Float, "seconds between the scrapes, 0 when there is one"),
         field("samples", List(&RecordOf(&SAMPLE)), "each value; buckets of histograms are left out"),
         AT,
     ],
@@ -382,7 +449,7 @@ static CLOCK: Record = Record {
 };
 
 /// Every fact, in the order of the documentation.
-pub(super) static FACTS: [Fact; 22] = [
+pub(super) static FACTS: [Fact; 24] = [
     fact("pods", List(&RecordOf(&PODS)), "pods", "`cluster-resources/pods/<ns>.json`"),
     fact(
         "containers",
@@ -404,7 +471,14 @@ pub(super) static FACTS: [Fact; 22] = [
         "`cluster-resources/events/<ns>.json`",
     ),
     fact("logs", List(&RecordOf(&LOG)), "logs and the signatures in them", "`cluster-resources/pods/logs/**`"),
-    fact("health", List(&RecordOf(&HEALTH)), "health documents of a KMS", "`health/<ns>/<pod>/kms-health-check.txt`"),
+    fact(
+        "health",
+        List(&RecordOf(&HEALTH)),
+        "health documents of a KMS",
+        "`health/<ns>/<pod>/grpc.json`, `kms-health-check.txt`",
+    ),
+    fact("peers", List(&RecordOf(&PEERS)), "peers of all contexts, flat", "the same"),
+    fact("probes", List(&RecordOf(&PROBE)), "connections to peers", "`peers/<ns>/<pod>/reachability.json`"),
     fact("scrapes", List(&RecordOf(&SCRAPE)), "metrics endpoints", "`metrics/<ns>/<pod>.prom`"),
     fact("ports", List(&RecordOf(&PORT)), "listening TCP ports inside of pods", "`ports/<ns>/<pod>/*.txt`"),
     fact("configs", List(&RecordOf(&CONFIG)), "configuration files of pods", "`config/<ns>/<pod>/*.json`, `*.toml`"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use casefile::bundle::{PackOptions, Spool, Target, pack};
 use casefile::collect::kubernetes::{Cluster, ConnectError, ConnectOptions, plan};
 use casefile::collect::s3::Access;
-use casefile::collect::{Engine, Lane, Limits, RunResult};
+use casefile::collect::{Engine, Item, Lane, Limits, RunResult, Wanted};
 use casefile::model::{FileEntry, ItemId, LedgerEntry, Outcome};
 use casefile::profile::{self, Profile};
 use casefile::redact::{CorrelationKey, Redactor};
@@ -130,6 +130,23 @@ pub(super) async fn collect_with(
     let namespaces = [namespace.to_owned()];
     let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits, aws).await.unwrap();
     items.retain(|i| wanted(i.id()) || i.lane() == Lane::Discover);
+    let (result, files, entries) =
+        run(items, limits, Arc::new(move |item| item.id().as_str().starts_with("kubernetes/") || wanted(item.id())))
+            .await;
+    Run { result, files, entries }
+}
+
+/// Runs items that are not a cluster's.
+pub(super) async fn items(items: Vec<Arc<dyn Item>>) -> (RunResult, BTreeMap<String, Vec<u8>>) {
+    let (result, files, _) = run(items, limits(), Arc::new(|_| true)).await;
+    (result, files)
+}
+
+async fn run(
+    items: Vec<Arc<dyn Item>>,
+    limits: Limits,
+    wanted: Arc<Wanted>,
+) -> (RunResult, BTreeMap<String, Vec<u8>>, Vec<FileEntry>) {
     let dir = tempfile::tempdir().unwrap();
     let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
     let spool = Spool::create(dir.path()).unwrap();
@@ -140,7 +157,7 @@ pub(super) async fn collect_with(
         limits,
         events,
         cancel: CancellationToken::new(),
-        wanted: Arc::new(move |item| item.id().as_str().starts_with("kubernetes/") || wanted(item.id())),
+        wanted,
     };
     let result = engine.run(items).await;
     let mut archive = Vec::new();
@@ -160,7 +177,7 @@ pub(super) async fn collect_with(
         entry.read_to_end(&mut bytes).unwrap();
         files.insert(path, bytes);
     }
-    Run { result, files, entries: spool.files() }
+    (result, files, spool.files())
 }
 
 pub(super) fn generic() -> Profile {

@@ -14,9 +14,9 @@ pub(super) use wiring::Wiring;
 
 use self::settings::{Found, Kind};
 use super::exec::{self, Target};
-use super::placeholder::Values;
 use super::pod::Pod;
 use super::pods::Shared;
+use crate::collect::placeholder::Values;
 use crate::collect::s3::{self, Document, Fault, Listing, Place};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Access, Effect, ItemId, Outcome};

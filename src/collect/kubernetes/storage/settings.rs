@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::wiring::Wiring;
-use crate::collect::kubernetes::placeholder::Values;
+use crate::collect::placeholder::Values;
 use crate::collect::{CollectError, Sink};
 use crate::profile::Storage;
 

@@ -14,14 +14,14 @@ use crate::collect::CollectError;
 ///
 /// # Errors
 /// When the deadline passes, the work panics, or the system gives no thread.
-pub(super) async fn within<T: Send + 'static>(
+pub(in crate::collect) async fn within<T: Send + 'static>(
     what: &str,
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, CollectError> {
     let (send, receive) = oneshot::channel();
     std::thread::Builder::new()
-        .name("host-reader".to_owned())
+        .name("blocking-reader".to_owned())
         .spawn(move || {
             // The receiver is gone when the deadline has passed; then nobody wants the result.
             let _ = send.send(work());

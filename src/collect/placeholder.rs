@@ -1,6 +1,7 @@
 //! Names in braces in commands, paths and artifact names of a profile.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::collect::CollectError;
 use crate::profile::Profile;
@@ -27,6 +28,16 @@ impl Values {
             names.insert(name.to_owned(), Some(value.to_owned()));
         }
         Self { names }
+    }
+
+    /// A length of time such as `30s`, after names in braces were replaced.
+    ///
+    /// # Errors
+    /// When it is none, with what to write instead.
+    pub(in crate::collect) fn duration(&self, template: &str) -> Result<Duration, String> {
+        let text = self.fill(template).map_err(|e| e.to_string())?;
+        humantime::parse_duration(&text)
+            .map_err(|e| format!("`{text}` is no length of time: {e} (write 500ms, 30s or 5m)"))
     }
 
     /// Replaces `{name}` by its value. Braces around anything that is not a known name stay.
