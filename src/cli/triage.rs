@@ -168,7 +168,8 @@ fn several(args: &Args, chosen: Option<&Rulebook>, output: &Output) -> anyhow::R
                 if party.is_known() {
                     parties.push(party);
                 } else {
-                    let reason = format!("it does not say which party of a network it is of (profile {})", manifest.profile);
+                    let reason =
+                        format!("it does not say which party of a network it is of (profile {})", manifest.profile);
                     unread.push(Unread { bundle: label, reason });
                 }
                 shown.push((path, triage, redaction, manifest));

@@ -38,7 +38,12 @@ pub fn markdown(view: &View<'_>) -> String {
         heading(&mut out, "Also wrong, and not explained by it");
         for finding in view.others.iter().take(OTHERS) {
             let title = escape(&line(&finding.title, 200));
-            out.push(format!("- **{}** {title} ({}; call {})", finding.severity, level(finding), escape(&finding.call.to_string())));
+            out.push(format!(
+                "- **{}** {title} ({}; call {})",
+                finding.severity,
+                level(finding),
+                escape(&finding.call.to_string())
+            ));
             if let Some(evidence) = finding.evidence.first() {
                 out.push(format!("  {}", code(&place(evidence))));
             }

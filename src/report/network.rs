@@ -74,9 +74,8 @@ fn result(aspect: Aspect) -> &'static str {
 
 /// What a comparison found, in one line.
 fn found(comparison: &crate::triage::network::Comparison) -> String {
-    let groups: Vec<String> = (comparison.groups.iter())
-        .map(|g| format!("{} ({})", line(&g.value, 60), names(&g.parties, 6)))
-        .collect();
+    let groups: Vec<String> =
+        (comparison.groups.iter()).map(|g| format!("{} ({})", line(&g.value, 60), names(&g.parties, 6))).collect();
     let mut out = names(&groups, 4);
     if !comparison.odd.is_empty() {
         out.push_str(&format!("; odd one out: {}", names(&comparison.odd, 6)));
@@ -101,7 +100,12 @@ pub fn network_markdown(network: &Network) -> String {
             heading(&mut out, "Look at this first");
             out.push(format!("**{}**", escape(&root.title)));
             out.push(String::new());
-            out.push(format!("{} Confidence {:.0} %, {}.", escape(&root.meaning), root.confidence * 100.0, root.category));
+            out.push(format!(
+                "{} Confidence {:.0} %, {}.",
+                escape(&root.meaning),
+                root.confidence * 100.0,
+                root.category
+            ));
             for reason in root.because.iter().take(5) {
                 out.push(format!("- because {}", escape(&line(reason, 220))));
             }

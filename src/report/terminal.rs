@@ -114,7 +114,14 @@ pub(super) fn list(out: &mut Vec<String>, paint: &Paint, width: usize, title: &s
 }
 
 /// Breaks a text at spaces, so that lines have at most `width` characters where words allow it.
-pub(super) fn wrap(out: &mut Vec<String>, text: &str, first: &str, rest: &str, width: usize, paint: impl Fn(&str) -> String) {
+pub(super) fn wrap(
+    out: &mut Vec<String>,
+    text: &str,
+    first: &str,
+    rest: &str,
+    width: usize,
+    paint: impl Fn(&str) -> String,
+) {
     let mut indent = first;
     let mut current = String::new();
     for word in text.split_whitespace() {

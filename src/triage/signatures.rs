@@ -424,7 +424,9 @@ fn contradictions(signature: &Signature) -> Vec<String> {
         || !signature.containers.is_empty();
     let narrow = narrow || !signature.resolved_by.is_empty();
     if signature.when == When::Noise && narrow {
-        wrong.push("noise is noise everywhere: no min_count, followed_by, versions, containers or resolved_by".to_owned());
+        wrong.push(
+            "noise is noise everywhere: no min_count, followed_by, versions, containers or resolved_by".to_owned(),
+        );
     }
     if signature.depth > 8 {
         wrong.push("depth must be between 0 (a cause) and 8 (a consequence)".to_owned());

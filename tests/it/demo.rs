@@ -393,7 +393,8 @@ fn incidents_say_what_they_show() {
             // What is no object of the cluster: a clock, an endpoint, a peer.
             let outside = ["clock/", "endpoint/", "peer/"].iter().any(|kind| subject.starts_with(kind));
             let found = outside
-                || (objects.iter()).any(|o| format!("{}/{}/{}", o.kind.to_lowercase(), o.namespace, o.name()) == *subject);
+                || (objects.iter())
+                    .any(|o| format!("{}/{}/{}", o.kind.to_lowercase(), o.namespace, o.name()) == *subject);
             assert!(found, "{name}: {subject} does not exist");
         }
     }

@@ -40,7 +40,9 @@ fn exec_artifact(pod: &str, command: &str) -> Option<String> {
         "cat /proc/net/tcp /proc/net/tcp6" => format!("ports/{pod}/proc-net-tcp.txt"),
         "cat /root/kms-server.toml" => format!("config/{pod}/kms-server.toml"),
         // In the client's pod, `localhost` is not the core.
-        _ if command.starts_with("kms-health-check ") && !(pod.contains("client") && command.ends_with("localhost:50100")) => {
+        _ if command.starts_with("kms-health-check ")
+            && !(pod.contains("client") && command.ends_with("localhost:50100")) =>
+        {
             format!("health/{pod}/kms-health-check.txt")
         }
         _ => return None,

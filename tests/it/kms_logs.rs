@@ -54,7 +54,11 @@ fn healthy_logs_raise_no_alarm() {
 #[test]
 fn a_log_that_is_not_healthy_does() {
     // The same harness must be able to say something.
-    let store = bundle("kms-core", "0.15", b"2026-11-21T06:31:01Z ERROR main ThreadId(01) a: b.rs:1: write: No space left on device (os error 28)\n");
+    let store = bundle(
+        "kms-core",
+        "0.15",
+        b"2026-11-21T06:31:01Z ERROR main ThreadId(01) a: b.rs:1: write: No space left on device (os error 28)\n",
+    );
     let (manifest, _) = triage::manifest_of(&store, Some("kms")).unwrap();
     let triage = triage::run(&store, &manifest).unwrap();
     let root = triage.root().unwrap();

@@ -27,7 +27,10 @@ fn promised() -> Vec<(String, String)> {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 3, "{row}");
         let patterns: Vec<&str> = cells[1].split('`').skip(1).step_by(2).collect();
-        assert!(!patterns.is_empty() || cells[1] == "-" && !cells[2].is_empty(), "{row}: neither an artifact nor a reason");
+        assert!(
+            !patterns.is_empty() || cells[1] == "-" && !cells[2].is_empty(),
+            "{row}: neither an artifact nor a reason"
+        );
         found.extend(patterns.into_iter().map(|p| (p.to_owned(), cells[0].to_owned())));
     }
     found
@@ -53,7 +56,9 @@ fn everything_that_the_readme_promises_is_there() {
     assert!(promised.len() > 30, "{} artifacts are promised", promised.len());
     let mut paths: BTreeSet<String> = BTreeSet::new();
     let mut items: BTreeSet<String> = BTreeSet::new();
-    for args in [&["demo", "healthy"][..], &["demo", "crash-loop"], &["collect", "--profile", "kms", "--item-timeout", "20s"]] {
+    for args in
+        [&["demo", "healthy"][..], &["demo", "crash-loop"], &["collect", "--profile", "kms", "--item-timeout", "20s"]]
+    {
         let ran = Casefile::new(args).args(&["--output", "x.tar.gz"]).run();
         let path = ran.dir().join("x.tar.gz");
         assert!(path.is_file(), "{args:?}: {}", ran.stderr());
@@ -68,7 +73,8 @@ fn everything_that_the_readme_promises_is_there() {
     let missing: Vec<String> = (promised.iter())
         .filter(|(pattern, _)| {
             let unit = units && (pattern.starts_with("host/units/") || pattern.starts_with("host/journal/"));
-            let list = pattern == "cluster-resources/pvcs/<ns>.json" && items.iter().any(|i| i.contains("persistentvolumeclaims"));
+            let list = pattern == "cluster-resources/pvcs/<ns>.json"
+                && items.iter().any(|i| i.contains("persistentvolumeclaims"));
             !(unit || list || paths.iter().any(|path| fits(pattern, path)))
         })
         .map(|(pattern, command)| format!("{pattern} (for {command})"))
@@ -78,5 +84,7 @@ fn everything_that_the_readme_promises_is_there() {
 
 #[test]
 fn patterns_stand_for_segments() {
-    assert!(fits("a/<ns>/<pod>.json", "a/x/y-1.json") && !fits("a/<ns>.json", "a/x/y.json") && !fits("a.json", "axjson"));
+    assert!(
+        fits("a/<ns>/<pod>.json", "a/x/y-1.json") && !fits("a/<ns>.json", "a/x/y.json") && !fits("a.json", "axjson")
+    );
 }

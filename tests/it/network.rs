@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use casefile::bundle::overlay::MemStore;
 use casefile::bundle::Store as _;
+use casefile::bundle::overlay::MemStore;
 use casefile::report;
 use casefile::triage::network::{Aspect, Network, Party, State, Unread, compare};
 use casefile::triage::{Finding, Rulebook, Severity, Status, Who, manifest_of};
@@ -15,6 +15,7 @@ use super::triage_schema;
 
 const KEY: &str = "0400000000000000000000000000000000000000000000000000000000000001";
 const EPOCH: &str = "0800000000000000000000000000000000000000000000000000000000000001";
+const SIGNING: &str = "60b7070add74be3827160aa635fb255eeeeb88586c4debf7ab1134ddceb4beee";
 const CONTEXT: &str = "0700000000000000000000000000000000000000000000000000000000000001";
 
 /// What one party's bundle says; tests change what they are about.
@@ -45,7 +46,9 @@ fn spec(id: u32, n: u32) -> Spec {
         version: "0.15.0-0",
         lost: BTreeMap::new(),
         identities: (1..=n).map(|i| (i, format!("mpc-node-{i}.example"))).collect(),
-        certificates: (1..=n).map(|i| (i, format!("-----BEGIN CERTIFICATE-----\nQ0VSVA{i}\n-----END CERTIFICATE-----\n"))).collect(),
+        certificates: (1..=n)
+            .map(|i| (i, format!("-----BEGIN CERTIFICATE-----\nQ0VSVA{i}\n-----END CERTIFICATE-----\n")))
+            .collect(),
         threshold: (n - 1) / 3,
         bucket_size: 50_000,
         epochs: vec![EPOCH],
@@ -89,7 +92,11 @@ impl Spec {
         });
         store.insert(
             "health/kms/client-0/kms-health-check.txt",
-            format!("Initializing configuration with prefix: HEALTH_CHECK\n{}\n", serde_json::to_string_pretty(&health).unwrap()).into_bytes(),
+            format!(
+                "Initializing configuration with prefix: HEALTH_CHECK\n{}\n",
+                serde_json::to_string_pretty(&health).unwrap()
+            )
+            .into_bytes(),
         );
         let peers: Vec<Value> = (1..=self.n)
             .filter_map(|i| Some((i, self.identities.get(&i)?)))
@@ -102,10 +109,22 @@ impl Spec {
         let objects = |objects: Vec<(String, u64)>| -> Vec<Value> {
             objects.into_iter().map(|(name, size)| json!({"name": name, "size": size})).collect()
         };
-        let private = self.epochs.iter().map(|e| (format!("EpochData/{e}"), 3098)).collect();
+        let crs = "0500000000000000000000000000000000000000000000000000000000000001";
+        let mut private: Vec<(String, u64)> = self.epochs.iter().map(|e| (format!("EpochData/{e}"), 3098)).collect();
+        private.push((format!("SigningKey/{SIGNING}"), 91));
+        private.push((format!("FheKeyInfo/{EPOCH}/{KEY}"), 2_787_193));
+        private.push((format!("CrsInfo/{EPOCH}/{crs}"), 291));
         let vault = |id: &str, objects: Vec<Value>| json!({"id": id, "kind": "s3", "bucket": "b", "prefix": "p", "complete": true, "objects": objects});
-        store.insert("storage/kms/core-0/private.json", serde_json::to_vec(&vault("private", objects(private))).unwrap());
-        let public = vec![("CRS/0500000000000000000000000000000000000000000000000000000000000001".to_owned(), self.crs_size)];
+        store.insert(
+            "storage/kms/core-0/private.json",
+            serde_json::to_vec(&vault("private", objects(private))).unwrap(),
+        );
+        let public = vec![
+            (format!("VerfKey/{SIGNING}"), 91),
+            (format!("PublicKey/{KEY}"), 8474),
+            (format!("CompressedXofKeySet/{KEY}"), 2_661_273),
+            (format!("CRS/{crs}"), self.crs_size),
+        ];
         store.insert("storage/kms/core-0/public.json", serde_json::to_vec(&vault("public", objects(public))).unwrap());
         store.insert("cluster-resources/pods/kms.json", &br#"{"items":[]}"#[..]);
         let manifest = json!({
@@ -114,7 +133,8 @@ impl Spec {
             "clocks": [{"source": "kube-apiserver", "offset_ms": self.clock_ms, "uncertainty_ms": 300}], "notes": {}, "ledger": [], "files": [],
         });
         store.insert("manifest.json", serde_json::to_vec(&manifest).unwrap());
-        let redaction = json!({"rules": {}, "distinct": 0, "stubs": {}, "disabled": [], "key_id": self.key_id, "rules_sha256": ""});
+        let redaction =
+            json!({"rules": {}, "distinct": 0, "stubs": {}, "disabled": [], "key_id": self.key_id, "rules_sha256": ""});
         store.insert("redaction.json", serde_json::to_vec(&redaction).unwrap());
         store
     }
@@ -122,7 +142,8 @@ impl Spec {
     fn party(&self) -> Party {
         let store = self.store();
         let (manifest, _) = manifest_of(&store, None).unwrap();
-        let (_, party) = Party::read(&store, &manifest, &Rulebook::builtin("kms"), &format!("party-{}.tar.gz", self.id)).unwrap();
+        let (_, party) =
+            Party::read(&store, &manifest, &Rulebook::builtin("kms"), &format!("party-{}.tar.gz", self.id)).unwrap();
         assert!(party.is_known() && party.name() == self.id.to_string());
         party
     }
@@ -180,7 +201,17 @@ fn thirteen_parties_that_agree_are_quiet() {
         assert_eq!(states.iter().filter(|s| **s == State::Reachable).count(), 12, "{}", row.from);
         assert_eq!(states.iter().filter(|s| **s == State::Itself).count(), 1);
     }
-    for aspect in ["version", "threshold", "peer list", "certificates", "epochs (PRSS)", "keys", "public material", "clocks", "rate limits"] {
+    for aspect in [
+        "version",
+        "threshold",
+        "peer list",
+        "certificates",
+        "epochs (PRSS)",
+        "keys",
+        "public material",
+        "clocks",
+        "rate limits",
+    ] {
         assert_eq!(result(&network, aspect).0, Aspect::Same, "{aspect}");
     }
 }
@@ -200,7 +231,11 @@ fn a_party_that_nobody_reaches_is_named_with_and_without_its_bundle() {
     assert_eq!(network.missing, ["5"]);
     assert_eq!(rules(&network), ["network-party-unreachable"]);
     let root = network.root().unwrap();
-    assert!(root.title.starts_with("party 5 is reached by none of the 12 parties that look (tcp connect error)"), "{}", root.title);
+    assert!(
+        root.title.starts_with("party 5 is reached by none of the 12 parties that look (tcp connect error)"),
+        "{}",
+        root.title
+    );
     assert!(root.because.iter().any(|b| b == "it sent no bundle"));
     assert_eq!(root.severity, Severity::Warning);
     assert_eq!(root.evidence[0].path, "party-1.tar.gz/health/kms/client-0/kms-health-check.txt");
@@ -242,7 +277,9 @@ fn a_party_that_reaches_nobody_is_the_cause_itself() {
 
 #[test]
 fn a_split_network_is_one_finding() {
-    let specs: Vec<Spec> = (1..=7).map(|id| if id <= 3 { spec(id, 7).loses(4..=7, REFUSED) } else { spec(id, 7).loses(1..=3, REFUSED) }).collect();
+    let specs: Vec<Spec> = (1..=7)
+        .map(|id| if id <= 3 { spec(id, 7).loses(4..=7, REFUSED) } else { spec(id, 7).loses(1..=3, REFUSED) })
+        .collect();
     let network = network(&specs);
     assert_eq!(rules(&network), ["network-split"]);
     assert!(network.root().unwrap().title.contains("{4, 5, 6, 7} and {1, 2, 3}"), "{}", network.root().unwrap().title);
@@ -276,7 +313,10 @@ fn the_odd_one_out_is_named_for_everything_that_is_compared() {
         let finding = network.root().unwrap();
         assert_eq!(names(finding), ["4"], "{}", finding.title);
         assert!(finding.title.contains("party 4"), "{}", finding.title);
-        assert!(!finding.evidence.is_empty() && finding.evidence.iter().all(|e| e.path.starts_with("party-")), "{rule}");
+        assert!(
+            !finding.evidence.is_empty() && finding.evidence.iter().all(|e| e.path.starts_with("party-")),
+            "{rule}"
+        );
     }
 }
 
@@ -345,7 +385,10 @@ fn the_json_is_what_the_schema_says_and_all_forms_say_the_same() {
     assert_eq!(root.rule, "network-prss-differs");
     let plain = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let terminal = plain(report::network_terminal(&network, false, 100));
-    assert!(terminal.contains(&plain(root.title.clone())) && terminal.contains("party 3 reaches party 1"), "{terminal}");
+    assert!(
+        terminal.contains(&plain(root.title.clone())) && terminal.contains("party 3 reaches party 1"),
+        "{terminal}"
+    );
     assert!(!terminal.contains('\u{1b}') && report::network_terminal(&network, true, 100).contains('\u{1b}'));
     let page = report::network_markdown(&network);
     assert!(page.contains("| **1** | - | yes | NO | yes |"), "{page}");

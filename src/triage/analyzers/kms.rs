@@ -58,7 +58,8 @@ fn had_keys(facts: &Facts, health: &Health) -> bool {
         let operation = s.labels.get("operation").map_or("", String::as_str);
         s.value > 0.0
             && (s.name == "kms_fhe_key_cache_size"
-                || s.name == "kms_operations_total" && (operation.ends_with("decrypt_inner") || operation.ends_with("keygen")))
+                || s.name == "kms_operations_total"
+                    && (operation.ends_with("decrypt_inner") || operation.ends_with("keygen")))
     };
     facts.scrapes.iter().filter(|s| s.pod.0 == health.pod.0).flat_map(|s| &s.samples).any(uses)
 }

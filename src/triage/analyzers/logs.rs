@@ -103,7 +103,9 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
             }
             let subject = Subject::new("pod", &key.namespace, &key.pod);
             out.push(
-                draft(context, &subject, log, (*index, signature, hit), severity).confidence(0.7).between(hit.first, hit.last),
+                draft(context, &subject, log, (*index, signature, hit), severity)
+                    .confidence(0.7)
+                    .between(hit.first, hit.last),
             );
         }
     }
@@ -129,10 +131,8 @@ fn draft(
     (index, signature, hit): Known<'_>,
     severity: Severity,
 ) -> Draft {
-    let companions: Vec<&Hit> = (context.signatures.iter())
-        .flat_map(|s| s.companions(index))
-        .filter_map(|i| log.hits.get(i))
-        .collect();
+    let companions: Vec<&Hit> =
+        (context.signatures.iter()).flat_map(|s| s.companions(index)).filter_map(|i| log.hits.get(i)).collect();
     let filled = |text: &str| fill(text, subject, log, std::iter::once(hit).chain(companions.iter().copied()));
     let mut draft = Draft::new(
         format!("{}/{}", context.manifest.profile, signature.id),

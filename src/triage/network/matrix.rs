@@ -170,7 +170,13 @@ fn split(links: &Links<'_>, all: usize, out: &mut Vec<Draft>) -> bool {
 }
 
 /// Parties that nobody reaches.
-fn down(parties: &[Party], links: &Links<'_>, rows: &[Row], said: &mut BTreeSet<(String, String)>, out: &mut Vec<Draft>) {
+fn down(
+    parties: &[Party],
+    links: &Links<'_>,
+    rows: &[Row],
+    said: &mut BTreeSet<(String, String)>,
+    out: &mut Vec<Draft>,
+) {
     let cells = rows.first().map(|r| r.cells.as_slice()).unwrap_or_default();
     let gone: Vec<&str> = (cells.iter().map(|c| c.to.as_str()))
         .filter(|to| {
@@ -282,7 +288,10 @@ fn single_links(links: &Links<'_>, split: bool, said: &BTreeSet<(String, String)
         let (rule, title, meaning) = if one_way {
             (
                 "network-one-way",
-                format!("party {to} reaches party {from}, and party {from} does not reach party {to} ({})", sight.error),
+                format!(
+                    "party {to} reaches party {from}, and party {from} does not reach party {to} ({})",
+                    sight.error
+                ),
                 "A link that works in one direction only is a firewall, a route or a name at one of its ends. What needs both directions hangs.",
             )
         } else if both {
@@ -317,7 +326,9 @@ fn single_links(links: &Links<'_>, split: bool, said: &BTreeSet<(String, String)
                 .call(Call::peers([*from, *to]))
                 .remedy([
                     format!("At party {from}: name, route and egress to party {to}, port 50001"),
-                    format!("At party {to}: whether its rules let party {from} in, and whether it knows its certificate"),
+                    format!(
+                        "At party {to}: whether its rules let party {from} in, and whether it knows its certificate"
+                    ),
                 ]),
         );
     }

@@ -76,7 +76,12 @@ impl Party {
     ///
     /// # Errors
     /// When the bundle itself cannot be read.
-    pub fn read(store: &dyn Store, manifest: &Manifest, book: &Rulebook, label: &str) -> Result<(Triage, Self), StoreError> {
+    pub fn read(
+        store: &dyn Store,
+        manifest: &Manifest,
+        book: &Rulebook,
+        label: &str,
+    ) -> Result<(Triage, Self), StoreError> {
         let facts = facts::load(store, manifest, book.signatures.clone())?;
         let triage = crate::triage::judge(&facts, store, manifest, book);
         let mut party = Self {
@@ -162,7 +167,8 @@ impl Party {
                 }
             }
             let t = threshold.get("threshold").and_then(number);
-            let stated = t.map(|t| said("/threshold", format!("t={t}, n={}", peers.len()))).filter(|_| !peers.is_empty());
+            let stated =
+                t.map(|t| said("/threshold", format!("t={t}, n={}", peers.len()))).filter(|_| !peers.is_empty());
             let limits = config.value.get("rate_limiter_conf").filter(|l| l.is_object());
             let limits = limits.map(|l| said("/rate_limiter_conf", text::line(&l.to_string(), VALUE_MAX)));
             // The running configuration and the rendered file say the same, or the single triage says that they differ.
@@ -313,7 +319,8 @@ fn number(value: &Value) -> Option<i64> {
 
 /// The first 16 digits of the SHA-256 of a certificate, whatever its line ends.
 fn fingerprint(pem: &str) -> Option<String> {
-    let body: String = pem.lines().filter(|l| !l.starts_with("-----")).flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
+    let body: String =
+        pem.lines().filter(|l| !l.starts_with("-----")).flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
     if !pem.contains("CERTIFICATE") || body.is_empty() {
         return None;
     }
@@ -333,7 +340,8 @@ fn document(bytes: &[u8]) -> Option<Value> {
 
 /// Ids of keys in either form of health document; none where it could not list them.
 fn key_ids(document: &Value) -> Option<Vec<String>> {
-    let ids = |list: &Value| list.as_array().map(|ids| ids.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect());
+    let ids =
+        |list: &Value| list.as_array().map(|ids| ids.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect());
     if let Some(material) = document.get("key_material") {
         return material.get("available")?.as_bool()?.then(|| material.get("fhe_key_ids")).flatten().and_then(ids);
     }

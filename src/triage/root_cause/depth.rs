@@ -131,10 +131,9 @@ const SYMPTOMS: [&str; 25] = [
 ];
 
 /// Ids of all analyzers' rules, so that a rule of a profile can only name what exists.
-pub(in crate::triage) static RULES: std::sync::LazyLock<Vec<&str>> =
-    std::sync::LazyLock::new(|| {
-        DEPTHS.iter().chain(&CONFIG_DEPTHS).chain(&VAULT_DEPTHS).map(|(rule, _)| *rule).chain(SYMPTOMS).collect()
-    });
+pub(in crate::triage) static RULES: std::sync::LazyLock<Vec<&str>> = std::sync::LazyLock::new(|| {
+    DEPTHS.iter().chain(&CONFIG_DEPTHS).chain(&VAULT_DEPTHS).map(|(rule, _)| *rule).chain(SYMPTOMS).collect()
+});
 
 /// Depth and links of the rules of profiles.
 pub(super) type Links = BTreeMap<String, rules::Links>;

@@ -18,7 +18,13 @@ pub(super) struct Reached {
 
 impl LogFacts {
     /// Notes a stage, with what its line says about the program.
-    pub(super) fn stage(&mut self, stages: &Stages, index: usize, (line, excerpt): (u64, String), said: Vec<(String, String)>) {
+    pub(super) fn stage(
+        &mut self,
+        stages: &Stages,
+        index: usize,
+        (line, excerpt): (u64, String),
+        said: Vec<(String, String)>,
+    ) {
         let Some(stage) = stages.get(index) else { return };
         self.said.extend(said);
         // The first stage behind the last one is another start in the same log.

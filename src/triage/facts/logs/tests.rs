@@ -132,7 +132,10 @@ fn groups_are_kept_and_later_lines_resolve() {
     assert_eq!((hit.count, hit.captured["peer"].iter().map(String::as_str).collect()), (3, vec!["3", "7"]));
     assert!(scan_with(file, "lost party 7\nall back\n").hits.is_empty());
     assert_eq!(scan_with(file, "lost party 7\nall back\nlost party 9\n").hits[&0].line, 3);
-    for (wrong, want) in [(file.replace("[\"BACK\"]", "[\"NO\"]"), "there is no signature `NO`"), (file.replace("(?P<peer>", "(?P<x>"), "`{peer}` is no group")] {
+    for (wrong, want) in [
+        (file.replace("[\"BACK\"]", "[\"NO\"]"), "there is no signature `NO`"),
+        (file.replace("(?P<peer>", "(?P<x>"), "`{peer}` is no group"),
+    ] {
         let error = crate::triage::signatures::parse("s", &wrong).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     }
@@ -151,12 +154,18 @@ fn colours_hide_nothing() {
 fn the_last_stage_of_the_last_start_counts() {
     let up = "Initializing configuration with prefix: KMS_CORE\n2026-11-21T06:00:00Z INFO main ThreadId(01) a: b.rs:1: Starting threshold KMS server v0.15.0-0, with id Some(3), listening for MPC communication on 0.0.0.0:50001...\n";
     let log = scan(up);
-    assert_eq!((log.stage_id(), log.said["version"].as_str(), log.said["party"].as_str()), ("starting", "0.15.0-0", "3"));
+    assert_eq!(
+        (log.stage_id(), log.said["version"].as_str(), log.said["party"].as_str()),
+        ("starting", "0.15.0-0", "3")
+    );
     let (text, evidence) = log.progress().unwrap();
     assert!(text.contains("and not to"), "{text}");
     assert_eq!(evidence.place, Place::Line(2));
     let serving = format!("{up}x: Starting KMS core on socket 0.0.0.0:50100\n");
     assert!(scan(&serving).is_up());
-    assert_eq!(scan(&format!("{serving}Initializing configuration with prefix: KMS_CORE\n")).stage_id(), "configuration");
+    assert_eq!(
+        scan(&format!("{serving}Initializing configuration with prefix: KMS_CORE\n")).stage_id(),
+        "configuration"
+    );
     assert!(scan("x").progress().is_none());
 }
