@@ -109,22 +109,26 @@ fn same_key(a: &Party, b: &Party) -> bool {
     a.key.is_some() && a.key == b.key
 }
 
-/// Leaves out what holds a token of another key than the first one's; gives who was left out.
+/// Leaves out what was replaced under another key than the one of most bundles; gives who was left out. `names` says that the
+/// values are names, which pseudonyms may stand for.
 fn comparable<'a>(
     parties: &'a [Party],
     values: &BTreeMap<&'a str, String>,
+    names: bool,
 ) -> (BTreeMap<&'a str, String>, Vec<String>) {
-    let tokens = values.values().any(|v| v.contains(TOKEN));
-    if !tokens {
+    let find = |name: &str| parties.iter().find(|p| p.name() == name);
+    let replaced = |(name, value): (&&str, &String)| {
+        value.contains(TOKEN) || names && find(name).is_some_and(|party| party.pseudonyms)
+    };
+    if !values.iter().any(replaced) {
         return (values.clone(), Vec::new());
     }
-    let find = |name: &str| parties.iter().find(|p| p.name() == name);
     // Tokens can be compared within the largest set of bundles under one key.
     let mut best: Vec<&str> = Vec::new();
     for name in values.keys() {
         let Some(party) = find(name) else { continue };
-        let same: Vec<&str> =
-            values.keys().copied().filter(|o| o == name || find(o).is_some_and(|o| same_key(party, o))).collect();
+        let same = |other: &&str| other == name || find(other).is_some_and(|o| same_key(party, o));
+        let same: Vec<&str> = values.keys().copied().filter(same).collect();
         if same.len() > best.len() {
             best = same;
         }
@@ -161,7 +165,7 @@ fn silent(parties: &[Party], values: &BTreeMap<&str, String>) -> Vec<String> {
 
 fn one_value(parties: &[Party], compared: &Compared<'_>, out: &mut Vec<Draft>) -> Comparison {
     let all: BTreeMap<&str, String> = compared.values.iter().map(|(n, s)| (*n, s.value.clone())).collect();
-    let (values, hidden) = comparable(parties, &all);
+    let (values, hidden) = comparable(parties, &all, false);
     let groups = groups(&values);
     let mut unknown = silent(parties, &all);
     unknown.extend(hidden.iter().cloned());
@@ -291,7 +295,7 @@ fn entries(
         let all: BTreeMap<&str, String> = (speaking.iter())
             .filter_map(|p| Some((p.name(), get(p).get(name).map(|s| s.value.clone()).or_else(|| absent.clone())?)))
             .collect();
-        let (values, left) = comparable(parties, &all);
+        let (values, left) = comparable(parties, &all, kind.rule == IDENTITIES.rule);
         hidden.extend(left);
         let groups = groups(&values);
         if groups.len() < 2 {
