@@ -5,9 +5,13 @@ use std::process::Command;
 use super::super::{Run, assert_absent, json, reason};
 use super::{Server, free_port};
 
-const RULES: &str = "groups:\n- name: g\n  rules:\n\
-    - {alert: NodeDown, expr: 'up{job=\"gone\"} == 0', labels: {severity: critical}}\n\
-    - {alert: Blind, expr: 'no_such_series_total > 0'}\n";
+const RULES: &str = r#"
+groups:
+- name: g
+  rules:
+  - {alert: NodeDown, expr: 'up{job="gone"} == 0', labels: {severity: critical}}
+  - {alert: Blind, expr: 'no_such_series_total > 0'}
+"#;
 
 #[test]
 #[ignore = "needs Prometheus, Alertmanager and exporters; .ci/run runs it"]
