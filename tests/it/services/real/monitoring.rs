@@ -23,7 +23,7 @@ fn services_monitoring_of_the_real_kind() {
     write(
         "prometheus.yml",
         &format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s, external_labels: {{tenant: planted-Ext99}}}}\n\
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s, external_labels: {{tenant: label-Ext99}}}}\n\
              rule_files: [rules.yml]\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{am}']}}]}}]}}\n\
              scrape_configs:\n- job_name: node\n  static_configs: [{{targets: ['127.0.0.1:{node}']}}]\n  params: {{token: [planted-Param99]}}\n\
              - job_name: gone\n  basic_auth: {{username: planted-User99, password: planted-Pass99}}\n  params: {{token: [planted-Param99]}}\n  \
@@ -79,6 +79,8 @@ fn services_monitoring_of_the_real_kind() {
     });
     let bundle = bundle.unwrap();
     assert_absent(&bundle, &["planted-"]);
+    // As a label of alerts it is data; in the configuration nobody needs it.
+    assert!(!bundle.text("services/prometheus/config.json").contains("label-Ext99"));
     for item in
         ["config", "targets", "rules", "alerts", "alertmanagers", "metric-names", "tsdb", "flags", "runtimeinfo"]
     {
