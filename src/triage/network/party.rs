@@ -260,8 +260,10 @@ impl Party {
             let Ok(bytes) = store.read(path, DOCUMENT_MAX) else { continue };
             let Some(document) = document(&bytes) else { continue };
             if health {
-                for key in key_ids(&document).into_iter().flatten() {
-                    self.knows_keys = true;
+                // An empty list is an answer, too.
+                let Some(keys) = key_ids(&document) else { continue };
+                self.knows_keys = true;
+                for key in keys {
                     let at = self.at(path, Place::Line(1), &format!("key {key}"));
                     self.keys.entry(key).or_insert(at);
                 }
