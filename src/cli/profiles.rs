@@ -101,7 +101,8 @@ fn show(profile: &Profile) {
     }
     for (name, parameter) in &profile.parameters {
         let default = parameter.default.as_deref().map(|d| format!(" [default: {d}]")).unwrap_or_default();
-        println!("--set {name}=...: {}{default}", parameter.description);
+        let secret = if parameter.secret { " [secret]" } else { "" };
+        println!("--set {name}=...: {}{default}{secret}", parameter.description);
     }
     for exec in &profile.exec {
         println!("exec {:20} pods {:28} {}", exec.id, exec.pods.to_string(), exec.command.join(" "));
@@ -113,5 +114,28 @@ fn show(profile: &Profile) {
     }
     for unit in &profile.host.units {
         println!("unit {unit}");
+    }
+    services(profile);
+}
+
+/// Services beside a cluster: where they are looked for.
+fn services(profile: &Profile) {
+    let row = |kind: &str, place: &str| println!("{kind} {place}");
+    for docker in &profile.docker {
+        let host = docker.host.as_deref().unwrap_or("DOCKER_HOST, or the usual sockets");
+        row("docker", &format!("{host}: {}", [docker.projects.join(" "), docker.containers.join(" ")].join(" ")));
+    }
+    profile.prometheus.iter().for_each(|p| row("prometheus", &p.url));
+    profile.alertmanager.iter().for_each(|a| row("alertmanager", &a.url));
+    profile.etcd.iter().for_each(|e| row("etcd", &format!("{}: keys below {}", e.url, e.prefixes.join(" "))));
+    profile.postgres.iter().for_each(|p| row("postgres", &p.conninfo));
+    profile.jsonrpc.iter().for_each(|j| row("jsonrpc", &format!("{}: {}", j.url, j.methods.join(" "))));
+    for endpoint in &profile.endpoint {
+        println!("endpoint {:20} {}{}", endpoint.id, endpoint.url, endpoint.path);
+        println!("         {:20} {}", "", endpoint.why);
+    }
+    for files in &profile.files {
+        println!("files {:20} {}", files.id, files.paths.join(" "));
+        println!("      {:20} {}", "", files.why);
     }
 }

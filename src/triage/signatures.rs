@@ -499,7 +499,7 @@ mod tests {
             ("Error: unknown field `preproc_redis`, expected one of `a`", vec!["CFG03"]),
             ("Caused by: missing configuration field \"service\"", vec!["CFG02"]),
             ("Error: threshold.__all__: 3*t+1 must be equal to number of parties", vec!["CFG04"]),
-            ("  WARN Skipping legacy PRSS migration: Unencrypted load failed: x", vec![]),
+            ("  WARN Skipping legacy PRSS migration: Unencrypted load failed: x", vec!["NOI06"]),
             ("Error: reading failed: Unencrypted load failed: io error", vec!["KMS07"]),
             ("panicked: Failed to parse MPC IP Address", vec!["CFG08"]),
             ("write: No space left on device (os error 28)", vec!["STO13"]),

@@ -106,7 +106,7 @@ impl Core {
     fn findings(&self) -> Vec<Finding> {
         let (manifest, _) = manifest_of(&self.store, Some("kms")).unwrap();
         let all = triage::run(&self.store, &manifest).unwrap().findings;
-        all.into_iter().filter(|f| f.rule.starts_with("kms-config") || f.rule.starts_with("kms/")).collect()
+        all.into_iter().filter(|f| f.rule.starts_with("kms-config")).collect()
     }
 
     fn only(&self) -> Finding {

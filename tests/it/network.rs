@@ -15,6 +15,7 @@ use super::triage_schema;
 
 const KEY: &str = "0400000000000000000000000000000000000000000000000000000000000001";
 const EPOCH: &str = "0800000000000000000000000000000000000000000000000000000000000001";
+const SIGNING: &str = "60b7070add74be3827160aa635fb255eeeeb88586c4debf7ab1134ddceb4beee";
 const CONTEXT: &str = "0700000000000000000000000000000000000000000000000000000000000001";
 
 /// What one party's bundle says; tests change what they are about.
@@ -36,6 +37,7 @@ struct Spec {
     clock_ms: i64,
     key_id: &'static str,
     finished: &'static str,
+    pseudonyms: bool,
 }
 
 fn spec(id: u32, n: u32) -> Spec {
@@ -56,6 +58,7 @@ fn spec(id: u32, n: u32) -> Spec {
         clock_ms: 12,
         key_id: "00000000000000aa",
         finished: "2026-11-21T06:32:42Z",
+        pseudonyms: false,
     }
 }
 
@@ -102,20 +105,28 @@ impl Spec {
             .map(|(i, identity)| json!({"party_id": i, "address": format!("local-{i}"), "mpc_identity": identity, "port": 50001, "tls_cert": {"pem": self.certificates.get(&i)}}))
             .collect();
         let config = json!({"service": {"listen_port": 50100}, "rate_limiter_conf": {"bucket_size": self.bucket_size},
-            "threshold": {"my_id": self.id, "threshold": self.threshold, "peers": peers}});
+            "threshold": {"my_id": self.id, "threshold": self.threshold, "tls": {"manual": {}}, "peers": peers}});
         store.insert("config/kms/core-0/running-config.json", serde_json::to_vec(&json!(config.to_string())).unwrap());
         store.insert("health/kms/core-0/http-version.txt", self.version.as_bytes());
         let objects = |objects: Vec<(String, u64)>| -> Vec<Value> {
             objects.into_iter().map(|(name, size)| json!({"name": name, "size": size})).collect()
         };
-        let private = self.epochs.iter().map(|e| (format!("EpochData/{e}"), 3098)).collect();
+        let crs = "0500000000000000000000000000000000000000000000000000000000000001";
+        let mut private: Vec<(String, u64)> = self.epochs.iter().map(|e| (format!("EpochData/{e}"), 3098)).collect();
+        private.push((format!("SigningKey/{SIGNING}"), 91));
+        private.push((format!("FheKeyInfo/{EPOCH}/{KEY}"), 2_787_193));
+        private.push((format!("CrsInfo/{EPOCH}/{crs}"), 291));
         let vault = |id: &str, objects: Vec<Value>| json!({"id": id, "kind": "s3", "bucket": "b", "prefix": "p", "complete": true, "objects": objects});
         store.insert(
             "storage/kms/core-0/private.json",
             serde_json::to_vec(&vault("private", objects(private))).unwrap(),
         );
-        let public =
-            vec![("CRS/0500000000000000000000000000000000000000000000000000000000000001".to_owned(), self.crs_size)];
+        let public = vec![
+            (format!("VerfKey/{SIGNING}"), 91),
+            (format!("PublicKey/{KEY}"), 8474),
+            (format!("CompressedXofKeySet/{KEY}"), 2_661_273),
+            (format!("CRS/{crs}"), self.crs_size),
+        ];
         store.insert("storage/kms/core-0/public.json", serde_json::to_vec(&vault("public", objects(public))).unwrap());
         store.insert("cluster-resources/pods/kms.json", &br#"{"items":[]}"#[..]);
         let manifest = json!({
@@ -339,6 +350,13 @@ fn what_was_redacted_under_another_key_is_no_difference() {
     // Under one key the same values do differ.
     specs[3].key_id = specs[0].key_id;
     assert_eq!(rules(&network(&specs)), ["network-peer-lists-differ"]);
+    // Pseudonyms look like names, and are none under another key.
+    let mut pseudonyms = all(4);
+    pseudonyms[3].key_id = "00000000000000bb";
+    pseudonyms[3].identities = (1..=4).map(|i| (i, format!("host-{i}.kq7x.example"))).collect();
+    assert_eq!(rules(&network(&pseudonyms)), ["network-peer-lists-differ"]);
+    pseudonyms[3].pseudonyms = true;
+    assert!(rules(&network(&pseudonyms)).is_empty());
     // Where nobody can be compared with anybody, that is what it says.
     for (spec, key) in specs.iter_mut().zip(["1", "2", "3", "4"]) {
         spec.key_id = key;

@@ -87,7 +87,7 @@ impl Access {
             };
             match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
                 Ok(Ok(_)) => Credentials::Found,
-                Ok(Err(error)) => Credentials::Missing(super::fault::chain(&error)),
+                Ok(Err(error)) => Credentials::Missing(missing(&super::fault::chain(&error))),
                 Err(_) => Credentials::Missing(format!(
                     "no source of credentials answered within {}",
                     humantime::format_duration(CREDENTIALS)
@@ -100,5 +100,30 @@ impl Access {
     /// Who we are, asked once for a run.
     pub(super) async fn identity(&self, ask: impl Future<Output = Identity>) -> Identity {
         self.0.identity.get_or_init(|| ask).await.clone()
+    }
+}
+
+/// Why there are no credentials, in words that no redactor takes for a setting with its value.
+fn missing(said: &str) -> String {
+    if said.contains("no credentials found in chain") || said.contains("not enabled") {
+        return "neither environment, profiles, SSO, web identity, containers nor the metadata service has any"
+            .to_owned();
+    }
+    said.replace(": ", ", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_for_missing_credentials_is_short_and_has_no_settings_in_it() {
+        let chain =
+            "the credential provider was not enabled, because no credentials found in chain. Attempted: Environment: x";
+        assert!(missing(chain).starts_with("neither environment"));
+        assert_eq!(
+            missing("failed to load session token: request forbidden"),
+            "failed to load session token, request forbidden"
+        );
     }
 }

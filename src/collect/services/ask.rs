@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::http::Http;
 use super::item::{ServiceItem, Source, put_json};
+use super::scrub;
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::{Kept, Outcome, Truncation};
 use crate::redact::Format;
@@ -16,6 +17,9 @@ use crate::redact::Format;
 pub(super) const DOCUMENT_MAX: usize = 8 << 20;
 /// Largest text that is passed through.
 const TEXT_MAX: u64 = 16 << 20;
+
+/// Longest line of a text.
+const LINE_MAX: usize = 1 << 20;
 
 /// What becomes of an answer.
 #[derive(Clone, Copy)]
@@ -93,9 +97,17 @@ pub(super) async fn pass(mut stream: super::http::Stream<'_>, sink: &Sink, path:
     }
     let mut file = sink.create(path, Format::of_path(path), Keep::Oldest(TEXT_MAX))?;
     let mut broke = None;
+    let mut held = Vec::new();
     loop {
         match stream.next().await {
-            Ok(Some(chunk)) => file.write(&chunk)?,
+            Ok(Some(chunk)) => {
+                held.extend_from_slice(&chunk);
+                // Whole lines, so that no URL is cut in two; a line without an end goes as it is.
+                let end = memchr::memrchr(b'\n', &held).map_or(0, |at| at + 1);
+                let end = if end == 0 && held.len() > LINE_MAX { held.len() } else { end };
+                file.write(&scrub::clean_lines(&held[..end]))?;
+                held.drain(..end);
+            }
             Ok(None) => break,
             Err(error) => {
                 broke = Some(error);
@@ -106,6 +118,7 @@ pub(super) async fn pass(mut stream: super::http::Stream<'_>, sink: &Sink, path:
             break;
         }
     }
+    file.write(&scrub::clean_lines(&held))?;
     let said = (!(200..300).contains(&status)).then(|| format!("HTTP {status}"));
     match broke {
         Some(error) if file.received() == 0 => Err(error),

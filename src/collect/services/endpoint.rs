@@ -10,6 +10,7 @@ use super::ask::DOCUMENT_MAX;
 use super::http::Http;
 use super::item::{ServiceItem, Source, directory, note_connection};
 use super::metrics;
+use super::scrub;
 use super::target::Target;
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::{Kept, Outcome, Truncation};
@@ -62,7 +63,7 @@ impl Endpoint {
         let (target, format) =
             if problem.is_some() { (format!("{target}.txt"), Format::Text) } else { (target, format) };
         let mut file = sink.create(&target, format, Keep::All)?;
-        file.write(&reply.body)?;
+        file.write(&scrub::clean_lines(&reply.body))?;
         file.finish(reply.cut.then(|| Truncation {
             reason: "size-limit".to_owned(),
             dropped_bytes: None,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::http::{Http, Reply};
 use super::item::{ServiceItem, Source, directory, note_connection, put_json};
 use super::metrics;
+use super::scrub;
 use super::target::{Target, authority};
 use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink};
 use crate::model::Outcome;
@@ -113,7 +114,11 @@ impl Etcd {
         Ok(match reply {
             Ok(reply) if reply.is_success() => match metrics::problem(&reply.body) {
                 None => {
-                    sink.put(&format!("{}/members/{name}.prom", self.dir), Format::Text, &reply.body)?;
+                    sink.put(
+                        &format!("{}/members/{name}.prom", self.dir),
+                        Format::Text,
+                        &scrub::clean_lines(&reply.body),
+                    )?;
                     None
                 }
                 Some(problem) => Some(format!("{}: {problem}", http.shown())),

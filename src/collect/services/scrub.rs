@@ -3,6 +3,7 @@
 //! The servers hide passwords of their configuration, but not user names, values of `params` and `headers`, labels for
 //! the outside, or tokens in the URLs of webhooks. These are removed by their place, whatever they look like.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -147,6 +148,14 @@ pub(super) fn clean_urls(text: &str) -> String {
     out
 }
 
+/// Cleans the URLs in lines of text. Metrics of Prometheus have the address of each remote write as a label, with user and query.
+pub(super) fn clean_lines(lines: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memmem::find(lines, b"://").is_none() {
+        return Cow::Borrowed(lines);
+    }
+    Cow::Owned(clean_urls(&String::from_utf8_lossy(lines)).into_bytes())
+}
+
 /// Cleans the URLs of every text inside a document.
 pub(super) fn clean_document(value: &mut Value) {
     match value {
@@ -204,9 +213,11 @@ mod tests {
             ("x://a@b@c/d", "x://c/d"),
             ("://", "://"),
             ("no url", "no url"),
+            ("a{url=\"http://u:xxxxx@h/w?key=v\"} 1\nb 2", "a{url=\"http://h/w?key\"} 1\nb 2"),
             ("http://a http://b?c=d", "http://a http://b?c"),
         ] {
             assert_eq!(clean_urls(text), want);
+            assert_eq!(&*clean_lines(text.as_bytes()), want.as_bytes());
         }
     }
 

@@ -170,10 +170,9 @@ mod tests {
         assert!(matches!(&error, CollectError::NotFound(e) if e.contains("ca.pem")), "{error:?}");
         let empty = dir.path().join("empty.pem");
         std::fs::write(&empty, "no certificate").unwrap();
-        for files in [
-            Files { ca: Some(empty.clone()), ..Files::default() },
-            Files { cert: Some(empty.clone()), ..Files::default() },
-        ] {
+        for files in
+            [Files { ca: Some(empty.clone()), ..Files::default() }, Files { cert: Some(empty), ..Files::default() }]
+        {
             let verify = if files.ca.is_some() { Verify::Full } else { Verify::Nothing };
             let error = config(&files, verify).unwrap_err().to_string();
             assert!(error.contains("empty.pem") && error.contains("no certificate"), "{error}");

@@ -2,23 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
-
 use super::party::{Party, Said};
-use super::view::{Aspect, Comparison, Group, Unread};
-use super::{groups, odd};
+use super::view::{Aspect, Comparison, Group};
+use super::{bundles, groups, odd};
 use crate::triage::draft::Draft;
-use crate::triage::finding::{Call, Category, Evidence, Level, Place, Severity, Subject, Who};
+use crate::triage::finding::{Call, Category, Evidence, Level, Severity, Subject, Who};
 use crate::triage::text;
 
 /// What stands in place of a secret.
 const TOKEN: &str = "REDACTED-";
-/// Clocks that differ by more are worth a word.
-const CLOCK_WARN_MS: i64 = 2_000;
-/// Clocks that differ by more break certificates and sessions.
-const CLOCK_BAD_MS: i64 = 30_000;
-/// Bundles that were made further apart do not show one moment.
-const APART: TimeDelta = TimeDelta::hours(1);
 /// Names that a text shows.
 const NAMES: usize = 13;
 
@@ -38,7 +30,7 @@ struct Compared<'a> {
 /// Compares everything; gives one comparison an aspect.
 pub(super) fn find(parties: &[Party], out: &mut Vec<Draft>) -> Vec<Comparison> {
     let mut comparisons = Vec::new();
-    twice(parties, out);
+    bundles::twice(parties, out);
     let of = |get: fn(&Party) -> Option<&Said>| -> BTreeMap<&str, &Said> {
         parties.iter().filter_map(|p| Some((p.name(), get(p)?))).collect()
     };
@@ -89,16 +81,16 @@ pub(super) fn find(parties: &[Party], out: &mut Vec<Draft>) -> Vec<Comparison> {
     comparisons.push(sets(parties, &EPOCHS, |p| p.knows_epochs.then_some(&p.epochs), out));
     comparisons.push(sets(parties, &KEYS, |p| p.knows_keys.then_some(&p.keys), out));
     comparisons.push(entries(parties, &MATERIAL, |p| &p.material, out));
-    comparisons.push(clocks(parties, out));
+    comparisons.push(bundles::clocks(parties, out));
     comparisons
 }
 
-fn subject(party: &str) -> Subject {
+pub(super) fn subject(party: &str) -> Subject {
     Subject::new("party", "", party)
 }
 
 /// `party 4`, `parties 4 and 7`.
-fn parties_text(names: &[String]) -> String {
+pub(super) fn parties_text(names: &[String]) -> String {
     match names {
         [one] => format!("party {one}"),
         many => format!("parties {}", text::names(many, NAMES)),
@@ -117,22 +109,26 @@ fn same_key(a: &Party, b: &Party) -> bool {
     a.key.is_some() && a.key == b.key
 }
 
-/// Leaves out what holds a token of another key than the first one's; gives who was left out.
+/// Leaves out what was replaced under another key than the one of most bundles; gives who was left out. `names` says that the
+/// values are names, which pseudonyms may stand for.
 fn comparable<'a>(
     parties: &'a [Party],
     values: &BTreeMap<&'a str, String>,
+    names: bool,
 ) -> (BTreeMap<&'a str, String>, Vec<String>) {
-    let tokens = values.values().any(|v| v.contains(TOKEN));
-    if !tokens {
+    let find = |name: &str| parties.iter().find(|p| p.name() == name);
+    let replaced = |(name, value): (&&str, &String)| {
+        value.contains(TOKEN) || names && find(name).is_some_and(|party| party.pseudonyms)
+    };
+    if !values.iter().any(replaced) {
         return (values.clone(), Vec::new());
     }
-    let find = |name: &str| parties.iter().find(|p| p.name() == name);
     // Tokens can be compared within the largest set of bundles under one key.
     let mut best: Vec<&str> = Vec::new();
     for name in values.keys() {
         let Some(party) = find(name) else { continue };
-        let same: Vec<&str> =
-            values.keys().copied().filter(|o| o == name || find(o).is_some_and(|o| same_key(party, o))).collect();
+        let same = |other: &&str| other == name || find(other).is_some_and(|o| same_key(party, o));
+        let same: Vec<&str> = values.keys().copied().filter(same).collect();
         if same.len() > best.len() {
             best = same;
         }
@@ -169,7 +165,7 @@ fn silent(parties: &[Party], values: &BTreeMap<&str, String>) -> Vec<String> {
 
 fn one_value(parties: &[Party], compared: &Compared<'_>, out: &mut Vec<Draft>) -> Comparison {
     let all: BTreeMap<&str, String> = compared.values.iter().map(|(n, s)| (*n, s.value.clone())).collect();
-    let (values, hidden) = comparable(parties, &all);
+    let (values, hidden) = comparable(parties, &all, false);
     let groups = groups(&values);
     let mut unknown = silent(parties, &all);
     unknown.extend(hidden.iter().cloned());
@@ -299,7 +295,7 @@ fn entries(
         let all: BTreeMap<&str, String> = (speaking.iter())
             .filter_map(|p| Some((p.name(), get(p).get(name).map(|s| s.value.clone()).or_else(|| absent.clone())?)))
             .collect();
-        let (values, left) = comparable(parties, &all);
+        let (values, left) = comparable(parties, &all, kind.rule == IDENTITIES.rule);
         hidden.extend(left);
         let groups = groups(&values);
         if groups.len() < 2 {
@@ -437,182 +433,5 @@ fn noun(kind: &Kind) -> &'static str {
         "network-prss-differs" => "the PRSS of epoch",
         "network-keys-differ" => "key",
         _ => "context",
-    }
-}
-
-/// Two bundles that claim to be the same party.
-fn twice(parties: &[Party], out: &mut Vec<Draft>) {
-    let mut by_id: BTreeMap<&str, Vec<&Party>> = BTreeMap::new();
-    for party in parties {
-        if let Some(id) = &party.id {
-            by_id.entry(id).or_default().push(party);
-        }
-    }
-    for (id, same) in by_id.into_iter().filter(|(_, same)| same.len() > 1) {
-        let labels: Vec<&str> = same.iter().map(|p| p.label.as_str()).collect();
-        out.push(
-            Draft::new("network-same-party-twice", Category::Configuration, Severity::Warning, Level::Two)
-                .about(subject(id))
-                .title(format!("{} bundles are of party {id}: {}", same.len(), text::names(&labels, 4)))
-                .meaning("Either two bundles of one party were given, or two nodes use the same party id and answer for each other.")
-                .seen_in(same.iter().map(|p| Evidence { path: format!("{}/manifest.json", p.label), place: Place::Pointer("/parameters".to_owned()), excerpt: format!("party {id}") }))
-                .confidence(0.7)
-                .call(Call::peers([id]))
-                .remedy(["Give one bundle a party, the newest", "If they are of two clusters: compare threshold.my_id of both with their signing keys"]),
-        );
-    }
-}
-
-/// Clocks of clusters, each against the machine that collected there.
-fn clocks(parties: &[Party], out: &mut Vec<Draft>) -> Comparison {
-    let known: Vec<(&Party, i64, i64)> = parties.iter().filter_map(|p| p.clock.map(|(o, u)| (p, o, u))).collect();
-    let mut offsets: Vec<i64> = known.iter().map(|(_, o, _)| *o).collect();
-    offsets.sort_unstable();
-    let middle = offsets.get(offsets.len() / 2).copied().unwrap_or_default();
-    let mut odd = Vec::new();
-    for (party, offset, uncertainty) in &known {
-        let off = offset.saturating_sub(middle);
-        let beyond = off.saturating_abs().saturating_sub(*uncertainty);
-        if known.len() < 2 || beyond <= CLOCK_WARN_MS {
-            continue;
-        }
-        odd.push(party.name().to_owned());
-        let how = if off > 0 { "ahead of" } else { "behind" };
-        out.push(
-            Draft::new(
-                "network-clocks-differ",
-                Category::Configuration,
-                if beyond > CLOCK_BAD_MS { Severity::Critical } else { Severity::Warning },
-                Level::Two,
-            )
-            .about(subject(party.name()))
-            .title(format!("the clock of party {} is {} s {how} the others", party.name(), seconds(off.saturating_abs())))
-            .meaning("Certificates and sessions are judged by the clock: what is valid there is not valid here, and the times in its logs are not those of the others.")
-            .seen_in([Evidence { path: format!("{}/manifest.json", party.label), place: Place::Pointer("/clocks".to_owned()), excerpt: format!("kube-apiserver: {offset} ms, exact to {uncertainty} ms") }])
-            .because("each clock was compared with that of the machine that made the bundle; a wrong clock of that machine looks the same")
-            .confidence(0.7)
-            .same_when(party.name())
-            .call(Call::peers([party.name()]))
-            .remedy(["Check time synchronisation (chrony, NTP) on the nodes of that party, and on the machine that collected"]),
-        );
-    }
-    let unknown = parties.iter().filter(|p| p.clock.is_none()).map(|p| p.name().to_owned()).collect();
-    Comparison {
-        aspect: "clocks".to_owned(),
-        result: match known.len() {
-            0 | 1 => Aspect::Unknown,
-            _ if odd.is_empty() => Aspect::Same,
-            _ => Aspect::Different,
-        },
-        groups: known
-            .iter()
-            .map(|(p, o, _)| Group { value: format!("{} s", seconds(*o)), parties: vec![p.name().to_owned()] })
-            .collect(),
-        odd,
-        unknown,
-    }
-}
-
-/// Milliseconds as seconds with one digit.
-fn seconds(ms: i64) -> String {
-    format!("{}{}.{}", if ms < 0 { "-" } else { "" }, (ms / 1000).abs(), (ms % 1000 / 100).abs())
-}
-
-/// What limits the comparison itself.
-pub(super) fn about_bundles(parties: &[Party], missing: &BTreeSet<String>, unread: &[Unread], out: &mut Vec<Draft>) {
-    let manifest = |p: &Party, excerpt: String| Evidence {
-        path: format!("{}/manifest.json", p.label),
-        place: Place::Pointer("/finished".to_owned()),
-        excerpt,
-    };
-    let note = |rule: &str, title: String, meaning: &str| {
-        Draft::new(rule, Category::DataQuality, Severity::Info, Level::One)
-            .about(Subject::new("network", "", "kms"))
-            .title(title)
-            .meaning(meaning)
-            .confidence(1.0)
-            .call(Who::OwnTeam)
-    };
-    if !missing.is_empty() {
-        let names: Vec<String> = missing.iter().cloned().collect();
-        out.push(
-            note(
-                "network-bundles-missing",
-                format!("no bundle of {}", parties_text(&names)),
-                "What they see, and what they hold, is not known; what the others see of them is.",
-            )
-            .seen_in(
-                parties.iter().take(1).map(|p| {
-                    manifest(p, format!("{} of {} parties are here", parties.len(), parties.len() + names.len()))
-                }),
-            )
-            .remedy(["Ask for theirs: casefile collect --profile kms"]),
-        );
-    }
-    let keys: BTreeSet<Option<&str>> = parties.iter().map(|p| p.key.as_deref()).collect();
-    if parties.len() > 1 && (keys.len() > 1 || keys.contains(&None)) {
-        out.push(
-            note("network-not-comparable", "the bundles were redacted under different keys, so redacted values cannot be compared".to_owned(), "Equal secrets have different tokens in them. Such values count neither as equal nor as different here; everything that is not redacted is compared.")
-                .seen_in(parties.iter().take(4).map(|p| Evidence { path: format!("{}/redaction.json", p.label), place: Place::Pointer("/key_id".to_owned()), excerpt: p.key.clone().unwrap_or_else(|| "no key id".to_owned()) }))
-                .remedy(["To compare them, all parties collect with one key file: casefile collect --correlation-key FILE"]),
-        );
-    }
-    let (first, last) = (parties.iter().min_by_key(|p| p.finished), parties.iter().max_by_key(|p| p.finished));
-    if let (Some(first), Some(last)) = (first, last)
-        && last.finished - first.finished > APART
-    {
-        out.push(
-            note(
-                "network-bundles-apart",
-                format!(
-                    "the bundles were made up to {} apart ({} first, {} last)",
-                    text::duration(last.finished - first.finished),
-                    parties_text(&[first.name().to_owned()]),
-                    parties_text(&[last.name().to_owned()])
-                ),
-                "They show different moments: a peer that one party missed may have come back before the other looked.",
-            )
-            .seen_in([first, last].map(|p| manifest(p, crate::model::time::rfc3339(p.finished))))
-            .remedy(["Collect at all parties at the same time when the matrix contradicts itself"]),
-        );
-    }
-    for bundle in unread {
-        out.push(
-            Draft::new("network-bundle-unread", Category::DataQuality, Severity::Info, Level::One)
-                .about(Subject::new("bundle", "", &bundle.bundle))
-                .title(format!("{} could not be used: {}", bundle.bundle, bundle.reason))
-                .meaning("Its party is missing from the comparison.")
-                .seen_in([Evidence {
-                    path: bundle.bundle.clone(),
-                    place: Place::Line(1),
-                    excerpt: bundle.reason.clone(),
-                }])
-                .confidence(1.0)
-                .call(Who::OwnTeam)
-                .remedy(["Ask for it again, and check it: casefile verify BUNDLE"]),
-        );
-    }
-    for party in parties.iter().filter(|p| p.trouble.as_ref().is_some_and(|(_, s)| *s >= Severity::Warning)) {
-        let Some((title, severity)) = &party.trouble else { continue };
-        out.push(
-            Draft::new(
-                "network-party-troubled",
-                Category::ThresholdNetwork,
-                (*severity).min(Severity::Warning),
-                Level::Two,
-            )
-            .about(subject(party.name()))
-            .title(format!("party {}, by its own bundle: {title}", party.name()))
-            .meaning("This is the root cause that its own triage names.")
-            .seen_in([Evidence {
-                path: format!("{}/triage.json", party.label),
-                place: Place::Pointer("/root_cause".to_owned()),
-                excerpt: text::line(title, text::EXCERPT),
-            }])
-            .confidence(0.8)
-            .same_when(party.name())
-            .call(Call::peers([party.name()]))
-            .remedy([format!("Read its triage: casefile triage {}", party.label)]),
-        );
     }
 }

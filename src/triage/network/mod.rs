@@ -2,6 +2,7 @@
 //!
 //! Each bundle is read on its own. What is compared is what a bundle says about its own party; nothing is asked again.
 
+mod bundles;
 mod differences;
 mod matrix;
 mod party;
@@ -25,11 +26,9 @@ pub fn compare(mut parties: Vec<Party>, unread: Vec<Unread>) -> Network {
     let rows = matrix::rows(&parties);
     matrix::find(&parties, &rows, &mut drafts);
     let missing = missing(&parties);
-    differences::about_bundles(&parties, &missing, &unread, &mut drafts);
+    bundles::about_bundles(&parties, &missing, &unread, &mut drafts);
     let mut findings: Vec<Finding> = draft::merge(drafts).into_iter().map(|(finding, _)| finding).collect();
-    findings.sort_by(|a, b| {
-        (b.severity, rank(&a.rule), &a.id).cmp(&(a.severity, rank(&b.rule), &b.id)).then_with(|| a.id.cmp(&b.id))
-    });
+    findings.sort_by(|a, b| (b.severity, rank(&a.rule), &a.id).cmp(&(a.severity, rank(&b.rule), &b.id)));
     let root = findings.first().filter(|f| f.severity >= Severity::Warning && f.category != Category::DataQuality);
     Network {
         schema_version: Network::VERSION,

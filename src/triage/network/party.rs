@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use crate::bundle::{Store, StoreError, format};
 use crate::model::Manifest;
 use crate::model::time::Timestamp;
-use crate::redact::RedactionReport;
 use crate::triage::facts::{self, Facts};
 use crate::triage::finding::{Evidence, Finding, Place, Severity, Status, Triage};
 use crate::triage::rules::Rulebook;
@@ -52,6 +51,8 @@ pub struct Party {
     pub(super) clock: Option<(i64, i64)>,
     /// Which key redacted the bundle, where it says so.
     pub(super) key: Option<String>,
+    /// Whether names and addresses in it are pseudonyms.
+    pub(super) pseudonyms: bool,
     pub(super) version: Option<Said>,
     pub(super) threshold: Option<Said>,
     /// Identity of each party by its own peer list, by id.
@@ -84,6 +85,7 @@ impl Party {
     ) -> Result<(Triage, Self), StoreError> {
         let facts = facts::load(store, manifest, book.signatures.clone())?;
         let triage = crate::triage::judge(&facts, store, manifest, book);
+        let (key, pseudonyms) = redaction(store);
         let mut party = Self {
             label: text::line(label, VALUE_MAX),
             id: None,
@@ -94,7 +96,8 @@ impl Party {
             clock: (manifest.clocks.iter())
                 .find(|c| c.source == "kube-apiserver")
                 .map(|c| (c.offset_ms, c.uncertainty_ms)),
-            key: redaction_key(store),
+            key,
+            pseudonyms,
             version: None,
             threshold: None,
             peers: BTreeMap::new(),
@@ -257,8 +260,10 @@ impl Party {
             let Ok(bytes) = store.read(path, DOCUMENT_MAX) else { continue };
             let Some(document) = document(&bytes) else { continue };
             if health {
-                for key in key_ids(&document).into_iter().flatten() {
-                    self.knows_keys = true;
+                // An empty list is an answer, too.
+                let Some(keys) = key_ids(&document) else { continue };
+                self.knows_keys = true;
+                for key in keys {
                     let at = self.at(path, Place::Line(1), &format!("key {key}"));
                     self.keys.entry(key).or_insert(at);
                 }
@@ -349,7 +354,11 @@ fn key_ids(document: &Value) -> Option<Vec<String>> {
     calls.iter().find_map(|c| c.pointer("/response/fheKeyIds")).and_then(ids)
 }
 
-fn redaction_key(store: &dyn Store) -> Option<String> {
-    let report: RedactionReport = serde_json::from_slice(&store.read(format::REDACTION, DOCUMENT_MAX).ok()?).ok()?;
-    Some(report.key_id).filter(|id| !id.is_empty())
+/// Which key redacted the bundle, where it says so, and whether names were replaced by pseudonyms, which look like names.
+fn redaction(store: &dyn Store) -> (Option<String>, bool) {
+    let report = store.read(format::REDACTION, DOCUMENT_MAX).ok();
+    let report: Value = report.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let key = report.get("key_id").and_then(Value::as_str).filter(|id| !id.is_empty());
+    let names = report.get("pseudonyms").and_then(Value::as_object).is_some_and(|kinds| !kinds.is_empty());
+    (key.map(str::to_owned), names)
 }

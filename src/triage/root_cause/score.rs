@@ -54,7 +54,8 @@ impl Score {
         }
         value += 10.0 * finding.confidence;
         value += (finding.subjects.len().min(20)) as f64;
-        if finding.category == Category::DataQuality {
+        // What is only worth knowing does not stand before what is wrong, however important its subject is.
+        if finding.category == Category::DataQuality || finding.severity == Severity::Info {
             value = value.min(30.0);
         }
         if explained.contains(&i) {

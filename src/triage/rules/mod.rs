@@ -93,8 +93,9 @@ impl Rulebook {
         let mut rules = Vec::new();
         let ids = [COMMON, SERVICES, id];
         let ids = ids.iter().enumerate().filter(|(i, source)| {
-            let again = ids[..*i].contains(source);
-            !again && !(**source == COMMON && id == "host")
+            let twice = ids[..*i].contains(source);
+            let of_clusters = **source == COMMON && id == "host";
+            !(twice || of_clusters)
         });
         for (_, source) in ids {
             let found = BUILT_IN.get(source).into_iter().flatten();

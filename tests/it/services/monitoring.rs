@@ -27,7 +27,7 @@ fn prometheus(request: &str) -> Reply {
         "/api/v1/status/runtimeinfo" | "/api/v1/status/flags" => data(doc!({"a": "b"})),
         "/api/v1/query" | "/api/v1/query_range" => data(doc!({"resultType": "vector", "result": []})),
         "/-/ready" => Reply::Bytes(503, "text/plain", b"Service Unavailable".to_vec()),
-        "/metrics" => Reply::Bytes(200, "text/plain", b"up 1\n".to_vec()),
+        "/metrics" => Reply::Bytes(200, "text/plain", b"up 1\nprometheus_remote_storage_samples_total{url=\"http://planted-Rw55:xxxxx@h/w?key=planted-Query55\"} 1\n".to_vec()),
         other => panic!("{other} was not expected"),
     }
 }

@@ -64,8 +64,8 @@ impl Container {
 
 /// What of a row of the list is kept. The command line stands, sanitised, in the inspected state.
 pub(super) fn row(row: Value) -> Value {
-    let mut kept = pick(
-        &row,
+    let mut kept = keep(
+        row,
         &[
             "Id",
             "Names",
@@ -86,6 +86,13 @@ pub(super) fn row(row: Value) -> Value {
     kept
 }
 
+/// The members of an object that are named; nothing of anything else.
+fn keep(value: Value, members: &[&str]) -> Value {
+    let Value::Object(mut object) = value else { return json!({}) };
+    object.retain(|key, _| members.contains(&key.as_str()));
+    Value::Object(object)
+}
+
 /// Labels of compose and of the image's maker. Others may hold anything.
 fn keep_labels(labels: &mut Value) {
     if let Some(labels) = labels.as_object_mut() {
@@ -99,8 +106,8 @@ fn keep_labels(labels: &mut Value) {
 
 /// What of `/info` is kept.
 pub(super) fn info(info: Value) -> Result<Value, CollectError> {
-    Ok(pick(
-        &info,
+    Ok(keep(
+        info,
         &[
             "ID",
             "Containers",
@@ -143,8 +150,8 @@ pub(super) fn networks(list: Value) -> Result<Value, CollectError> {
 }
 
 /// What of `/volumes` is kept.
-pub(super) fn volumes(document: Value) -> Result<Value, CollectError> {
-    let list = document.get("Volumes").cloned().unwrap_or_else(|| json!([]));
+pub(super) fn volumes(mut document: Value) -> Result<Value, CollectError> {
+    let list = document.get_mut("Volumes").map(Value::take).unwrap_or_default();
     rows(list, &["Name", "Driver", "Mountpoint", "CreatedAt", "Scope", "Labels"])
 }
 

@@ -5,9 +5,13 @@ use std::process::Command;
 use super::super::{Run, assert_absent, json, reason};
 use super::{Server, free_port};
 
-const RULES: &str = "groups:\n- name: g\n  rules:\n\
-    - {alert: NodeDown, expr: 'up{job=\"gone\"} == 0', labels: {severity: critical}}\n\
-    - {alert: Blind, expr: 'no_such_series_total > 0'}\n";
+const RULES: &str = r#"
+groups:
+- name: g
+  rules:
+  - {alert: NodeDown, expr: 'up{job="gone"} == 0', labels: {severity: critical}}
+  - {alert: Blind, expr: 'no_such_series_total > 0'}
+"#;
 
 #[test]
 #[ignore = "needs Prometheus, Alertmanager and exporters; .ci/run runs it"]
@@ -19,7 +23,7 @@ fn services_monitoring_of_the_real_kind() {
     write(
         "prometheus.yml",
         &format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s, external_labels: {{tenant: planted-Ext99}}}}\n\
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s, external_labels: {{tenant: label-Ext99}}}}\n\
              rule_files: [rules.yml]\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{am}']}}]}}]}}\n\
              scrape_configs:\n- job_name: node\n  static_configs: [{{targets: ['127.0.0.1:{node}']}}]\n  params: {{token: [planted-Param99]}}\n\
              - job_name: gone\n  basic_auth: {{username: planted-User99, password: planted-Pass99}}\n  params: {{token: [planted-Param99]}}\n  \
@@ -75,6 +79,8 @@ fn services_monitoring_of_the_real_kind() {
     });
     let bundle = bundle.unwrap();
     assert_absent(&bundle, &["planted-"]);
+    // As a label of alerts it is data; in the configuration nobody needs it.
+    assert!(!bundle.text("services/prometheus/config.json").contains("label-Ext99"));
     for item in
         ["config", "targets", "rules", "alerts", "alertmanagers", "metric-names", "tsdb", "flags", "runtimeinfo"]
     {

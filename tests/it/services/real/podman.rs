@@ -1,4 +1,5 @@
 //! Podman's socket, which speaks the API of Docker. Kernels without the rights to run containers still answer it.
+#![expect(clippy::print_stderr, reason = "what could not be tested must be seen")]
 
 use std::path::Path;
 use std::process::Command;
@@ -44,10 +45,7 @@ fn services_podman_answers_as_docker_does() {
     let rootfs = dir.path().join("rootfs");
     std::fs::create_dir_all(rootfs.join("bin")).unwrap();
     let busybox = Path::new("/bin/busybox");
-    if !busybox.exists() {
-        eprintln!("NOT TESTED: containers, because there is no static shell (package busybox-static)");
-        return;
-    }
+    assert!(busybox.exists(), "there is no static shell; .ci/run has the list of packages");
     std::fs::copy(busybox, rootfs.join("bin/busybox")).unwrap();
     let mut crash = podman(dir.path());
     crash.args([
