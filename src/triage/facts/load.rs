@@ -140,11 +140,14 @@ type Scanned = (LogKey, Result<LogFacts, StoreError>);
 fn scan_logs(store: &dyn Store, scanner: &LogScanner) -> Vec<(String, Scanned)> {
     let logs: Vec<(&str, LogKey)> = (store.entries().iter())
         .filter_map(|entry| {
-            let Some((namespace, pod, container, previous)) = layout::parse_log(&entry.path) else {
-                return Some((entry.path.as_str(), services::parse_log(&entry.path)?));
+            let key = match layout::parse_log(&entry.path) {
+                Some((namespace, pod, container, previous)) => {
+                    let (namespace, pod, container) = (namespace.to_owned(), pod.to_owned(), container.to_owned());
+                    LogKey { namespace, pod, container, previous }
+                }
+                None => services::parse_log(&entry.path)?,
             };
-            let (namespace, pod, container) = (namespace.to_owned(), pod.to_owned(), container.to_owned());
-            Some((entry.path.as_str(), LogKey { namespace, pod, container, previous }))
+            Some((entry.path.as_str(), key))
         })
         .collect();
     let (next, workers) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from).min(WORKERS_MAX));
