@@ -39,7 +39,7 @@ pub(crate) fn load(
     let scanner = LogScanner::new(signatures);
     for entry in store.entries() {
         let path = entry.path.as_str();
-        let result = if layout::parse_log(path).is_some() || services::parse_log(path).is_some() {
+        let result = if log_key(path).is_some() {
             // Read below, several at a time.
             Ok(())
         } else if let Some((group, plural, namespace)) = layout::parse_objects(path) {
@@ -136,19 +136,23 @@ fn is_host_fact(path: &str) -> bool {
 /// A log that was read.
 type Scanned = (LogKey, Result<LogFacts, StoreError>);
 
+/// Whose log stands at a path; none for what is no log.
+fn log_key(path: &str) -> Option<LogKey> {
+    match layout::parse_log(path) {
+        Some((namespace, pod, container, previous)) => Some(LogKey {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            container: container.to_owned(),
+            previous,
+        }),
+        None => services::parse_log(path),
+    }
+}
+
 /// Reads all logs, several at a time; in the order of the bundle.
 fn scan_logs(store: &dyn Store, scanner: &LogScanner) -> Vec<(String, Scanned)> {
     let logs: Vec<(&str, LogKey)> = (store.entries().iter())
-        .filter_map(|entry| {
-            let key = match layout::parse_log(&entry.path) {
-                Some((namespace, pod, container, previous)) => {
-                    let (namespace, pod, container) = (namespace.to_owned(), pod.to_owned(), container.to_owned());
-                    LogKey { namespace, pod, container, previous }
-                }
-                None => services::parse_log(&entry.path)?,
-            };
-            Some((entry.path.as_str(), key))
-        })
+        .filter_map(|entry| log_key(&entry.path).map(|key| (entry.path.as_str(), key)))
         .collect();
     let (next, workers) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from).min(WORKERS_MAX));
     let work = || {
