@@ -12,6 +12,9 @@ pub const RESOURCES: &str = "cluster-resources/resources.json";
 /// `NodeMetricsList` of `metrics.k8s.io`.
 pub const NODE_USAGE: &str = "usage/nodes.json";
 
+/// What each Prometheus answers to `GET /api/v1/alerts`; `*` is one segment's rest and holds no slash.
+pub const PROMETHEUS_ALERTS: &str = "services/prometheus*/alerts.json";
+
 const ROOT: &str = "cluster-resources";
 const CUSTOM: &str = "custom-resources";
 

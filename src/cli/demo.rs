@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Exit;
 use super::collect;
 use super::output::{Format, Output, usage};
+use super::pseudonymise::PseudonymArgs;
 use crate::bundle::overlay::{Fixtures, Incident, MemStore};
 use crate::serve::{Peers, Server};
 
@@ -46,6 +47,8 @@ pub(super) struct Args {
     /// Overwrite an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pseudonyms: PseudonymArgs,
 }
 
 /// `collect` as if it had been typed.
@@ -107,6 +110,7 @@ fn typed(args: Args, kubeconfig: PathBuf, peers: Option<&Peers>) -> Vec<OsString
         // Without them, the names of the fixtures would be looked up in the world outside.
         None => typed.extend(["--skip".into(), "probe/*".into()]),
     }
+    typed.extend(args.pseudonyms.typed().map(OsString::from));
     typed
 }
 

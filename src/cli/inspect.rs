@@ -31,8 +31,9 @@ pub(super) fn run(spool: &Spool, sweep: Option<&Sweep>) -> anyhow::Result<Inspec
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || -> anyhow::Result<Inspection> {
         let mut found = Inspection::default();
+        let mut buffer = Vec::new();
         while let Some(entry) = store.entries().get(next.fetch_add(1, Ordering::Relaxed)) {
-            look(&store, entry, sweep, &audit, &mut found)?;
+            look(&store, entry, sweep, &audit, &mut buffer, &mut found)?;
         }
         Ok(found)
     };
@@ -71,17 +72,18 @@ fn look(
     entry: &Entry,
     sweep: Option<&Sweep>,
     audit: &FinalAudit,
+    buffer: &mut Vec<u8>,
     found: &mut Inspection,
 ) -> anyhow::Result<()> {
     let path = &entry.path;
     let mut touches = false;
     let mut hits = Vec::new();
     if entry.size <= WHOLE {
-        let content = store.read(path, WHOLE)?;
+        store.read_into(path, buffer)?;
         if let Some(sweep) = sweep {
-            touches = sweep.touches(&mut &content[..])?;
+            touches = sweep.touches(&mut &buffer[..])?;
         }
-        hits.extend(audit.scan(path, &mut &content[..])?);
+        hits.extend(audit.scan(path, &mut &buffer[..])?);
     } else {
         let open = || -> anyhow::Result<Box<dyn Read + Send + '_>> { Ok(store.open(path)?) };
         if let Some(sweep) = sweep {

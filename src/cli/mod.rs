@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod profiles;
 mod progress;
+mod pseudonymise;
 mod recover;
 mod redact;
 mod runtime;
@@ -27,6 +28,8 @@ mod size;
 mod target;
 mod triage;
 mod verify;
+
+use std::io::Write as _;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -79,6 +82,7 @@ enum Command {
 /// Parses the arguments, runs the command and gives the exit code. Errors are printed here and nowhere else.
 #[must_use]
 pub fn run() -> Exit {
+    harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -106,12 +110,39 @@ pub fn run() -> Exit {
     result.unwrap_or_else(|error| output.error(&error))
 }
 
-/// Keeps secrets that are in memory for a moment out of core dumps.
+/// Keeps secrets that are in memory for a moment out of core dumps and out of what a panic prints.
 fn harden() {
+    // The message of a panic may quote what was being read. A run with a log of its own puts it there, redacted.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let _ = writeln!(std::io::stderr(), "casefile panicked at {place}; this is a bug, please report it");
+    }));
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
         // A system that refuses this still collects; its administrator decides about core dumps.
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Runs itself as a child, because the hook belongs to the whole process.
+    #[test]
+    fn a_panic_does_not_print_its_text() {
+        const CHILD: &str = "CASEFILE_TEST_CHILD";
+        if std::env::var_os(CHILD).is_some() {
+            super::harden();
+            panic!("while reading password=Hunter2xyz9Q");
+        }
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cli::tests::a_panic_does_not_print_its_text", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success());
+        assert!(stderr.contains("casefile panicked at src/cli/mod.rs"), "{stderr}");
+        assert!(!stderr.contains("Hunter2") && !String::from_utf8_lossy(&run.stdout).contains("Hunter2"), "{stderr}");
     }
 }

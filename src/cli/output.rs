@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 
 use super::Exit;
+use crate::redact::{CorrelationKey, Redactor};
 
 /// Flags that every command accepts.
 #[derive(Debug, clap::Args)]
@@ -126,7 +127,12 @@ impl Output {
     /// Prints an error with its causes and gives the exit code that it asks for.
     pub(super) fn error(&self, error: &anyhow::Error) -> Exit {
         let exit = if error.is::<UsageError>() { Exit::Usage } else { Exit::Error };
-        let text = format!("{error:#}");
+        // Causes come from libraries and servers, and may quote what they were given.
+        let redactor = CorrelationKey::random().and_then(Redactor::new);
+        let text = redactor.map_or_else(
+            |_| "it failed, and the reason could not be redacted".to_owned(),
+            |redactor| redactor.text(&with_causes(error)).into_inner(),
+        );
         if self.format == Format::Json {
             eprintln!("{}", serde_json::json!({"event": "error", "message": text, "exit_code": exit.code()}));
         } else if self.color_err {
@@ -136,6 +142,20 @@ impl Output {
         }
         exit
     }
+}
+
+/// An error and its causes on one line; a cause that the error already tells is not told again.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// An error that the command line itself causes: exit code 2.

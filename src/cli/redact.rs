@@ -2,6 +2,7 @@
 
 mod archive;
 mod own;
+mod zip;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,10 +13,9 @@ use anyhow::Context;
 use self::archive::Shape;
 use super::Exit;
 use super::output::{Format as Output2, Output, usage};
-use crate::redact::{CorrelationKey, Format, Redacted, Redactor, RuleInfo, expand};
+use super::pseudonymise::PseudonymArgs;
+use crate::redact::{CopyError, CorrelationKey, Format, Outlet, Redacted, Redactor, RuleInfo, expand};
 
-/// Bytes that are read at once.
-const CHUNK: usize = 128 << 10;
 /// Deepest directory below the given one.
 const MAX_DEPTH: usize = 64;
 
@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = 64;
 pub(super) struct Args {
     #[command(subcommand)]
     rules: Option<Box<RulesCommand>>,
-    /// What to redact: a file, a bundle or other tar.gz, a directory, or `-` for standard input
+    /// What to redact: a file, a bundle or other tar.gz, a zip, a directory, or `-` for standard input
     #[arg(default_value = "-", value_name = "FILE|DIR|-")]
     input: PathBuf,
     /// Where the result goes: a file, a directory for a directory, or `-` for standard output
@@ -35,7 +35,7 @@ pub(super) struct Args {
     options: Options,
 }
 
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 struct Options {
     /// Directory with rules to add
     #[arg(long, value_name = "DIR")]
@@ -46,6 +46,8 @@ struct Options {
     /// Switch a rule off
     #[arg(long, value_name = "ID")]
     without_rule: Vec<String>,
+    #[command(flatten)]
+    pseudonyms: PseudonymArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -104,7 +106,7 @@ fn redactor(options: &Options) -> anyhow::Result<Redactor> {
     let key = options.correlation_key.as_deref().map_or_else(CorrelationKey::random, CorrelationKey::from_file)?;
     let builder = options.redaction_rules.iter().fold(Redactor::builder(key), |b, dir| b.with_rules(dir));
     let builder = options.without_rule.iter().fold(builder, |b, id| b.without_rule(id));
-    Ok(builder.build()?)
+    Ok(options.pseudonyms.switch_on(builder).build()?)
 }
 
 /// Redacts; gives the number of files that were left out.
@@ -160,8 +162,7 @@ fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> any
     let shape = if source.metadata()?.is_file() { Shape::of_file(&mut source)? } else { Shape::Other };
     match shape {
         Shape::Other => return Ok(None),
-        Shape::Zip => archive::refuse_zip(name)?,
-        Shape::Gzip | Shape::Tar => {}
+        Shape::Zip | Shape::Gzip | Shape::Tar => {}
     }
     if output == Path::new("-") {
         return Err(usage("an archive needs -o FILE: where should the redacted archive go?"));
@@ -191,34 +192,27 @@ fn persist(target: &Path, write: impl FnOnce(&mut File) -> anyhow::Result<u64>) 
 
 /// One document from a reader into a file. One that cannot be redacted becomes a stub.
 fn stream(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
-    let mut stream = redactor.stream(name, Format::of_path(name));
-    let mut chunk = vec![0; CHUNK];
-    let mut out = Redacted::buffer();
-    loop {
-        let read = match source.read(&mut chunk) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.with_context(|| format!("cannot read {name}"))?,
-        };
-        out.clear();
-        let step = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            if read == 0 { stream.finish(&mut out) } else { stream.push(&chunk[..read], &mut out) }
-        }));
-        let reason = match step {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the redaction engine panicked".to_owned()),
-        };
-        if let Some(reason) = reason {
-            redactor.note_stub(name, &reason);
-            target.set_len(0)?;
-            io::Seek::rewind(target)?;
-            target.write_all(redactor.stub(&reason).get())?;
-            return Ok(1);
-        }
-        target.write_all(out.get())?;
-        if read == 0 {
-            return Ok(0);
-        }
+    let sound =
+        redactor.copy(name, Format::of_path(name), source, &mut Plain(target)).map_err(|error| match error {
+            CopyError::Read(e) => anyhow::Error::new(e).context(format!("cannot read {name}")),
+            CopyError::Write(e) => e.into(),
+        })?;
+    Ok(u64::from(!sound))
+}
+
+/// A file that holds nothing but the result.
+struct Plain<'a>(&'a mut File);
+
+impl Outlet for Plain<'_> {
+    type Error = io::Error;
+
+    fn write(&mut self, content: &Redacted<Vec<u8>>) -> io::Result<()> {
+        self.0.write_all(content.get())
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.0.set_len(0)?;
+        io::Seek::rewind(self.0)
     }
 }
 
@@ -305,8 +299,7 @@ fn explain(redactor: &Redactor, id: &str) -> anyhow::Result<Exit> {
 
 /// Runs examples and counter-examples of every rule.
 fn check(dir: Option<PathBuf>) -> anyhow::Result<Exit> {
-    let options =
-        Options { redaction_rules: dir.into_iter().collect(), correlation_key: None, without_rule: Vec::new() };
+    let options = Options { redaction_rules: dir.into_iter().collect(), ..Options::default() };
     let redactor = redactor(&options)?;
     let mut failed = 0;
     let mut count = 0;

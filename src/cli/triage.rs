@@ -8,12 +8,15 @@ use clap::ValueEnum;
 use super::Exit;
 use super::output::{Format, Output};
 use crate::bundle::{self, format};
+use crate::model::Manifest;
 use crate::redact::RedactionReport;
-use crate::triage::{self, Rulebook, Severity};
+use crate::triage::{self, ManifestError, Rulebook, Severity};
 use crate::{profile, report};
 
 /// Largest `redaction.json` that is read.
 const REDACTION_MAX: u64 = 64 << 20;
+/// Problems of an archive that are told one by one.
+const PROBLEMS: usize = 10;
 /// Width of the output where the terminal does not say its own.
 const WIDTH: usize = 100;
 
@@ -79,18 +82,29 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let many = args.bundles.len() > 1;
     for path in &args.bundles {
         let store = bundle::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let (manifest, made_up) = triage::manifest_of(store.as_ref(), chosen.as_ref().map(Rulebook::id))
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if made_up {
+        if store.entries().is_empty() {
+            anyhow::bail!("{} holds no files (is it the right directory?)", path.display());
+        }
+        let profile = chosen.as_ref().map(Rulebook::id);
+        let (manifest, lacks) = match triage::manifest_of(store.as_ref(), profile) {
+            Ok((manifest, false)) => (manifest, None),
+            Ok((manifest, true)) => (manifest, Some("it has no manifest.json".to_owned())),
+            // Whatever else can be read is worth reading.
+            Err(damaged @ ManifestError::Malformed(_)) => {
+                (triage::made_up(store.as_ref(), profile)?, Some(damaged.to_string()))
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        if let Some(lacks) = lacks {
             output.notice(&format!(
-                "{} has no manifest.json: read as a bundle of another tool, with profile {} and {} as the time it was made",
+                "{}: {lacks}; it is read with profile {}, as if it was made {}",
                 path.display(),
                 manifest.profile,
-                crate::model::time::rfc3339(manifest.finished)
+                when(&manifest)
             ));
-            for problem in store.problems() {
-                output.notice(&format!("{}: {problem}", path.display()));
-            }
+        }
+        for problem in store.problems().iter().take(PROBLEMS) {
+            output.notice(&format!("{}: {problem}", path.display()));
         }
         let mut book = chosen.clone().unwrap_or_else(|| Rulebook::builtin(&manifest.profile));
         if let Some(dir) = &args.rules {
@@ -123,6 +137,15 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+/// When a bundle was made, as far as it says.
+fn when(manifest: &Manifest) -> String {
+    if manifest.finished == crate::model::time::Timestamp::default() {
+        "at a time that nothing in it tells".to_owned()
+    } else {
+        format!("at {}", crate::model::time::rfc3339(manifest.finished))
+    }
 }
 
 /// The rules of `--profile`: a built-in profile, or a directory.

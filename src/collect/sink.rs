@@ -1,6 +1,5 @@
 //! The only way from a collector into the bundle.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -93,6 +92,7 @@ impl Sink {
         Ok(Artifact {
             body: Body {
                 shared: Arc::clone(&self.shared),
+                path: writer.path().as_str().to_owned(),
                 writer: Some(writer),
                 buffer: Redacted::buffer(),
                 failed: false,
@@ -127,6 +127,7 @@ impl Sink {
         Ok(ObjectArtifact {
             body: Body {
                 shared: Arc::clone(&self.shared),
+                path: writer.path().as_str().to_owned(),
                 writer: Some(writer),
                 buffer: Redacted::buffer(),
                 failed: false,
@@ -197,6 +198,7 @@ impl Shared {
 /// The part that artifacts of all kinds share: a spool file and what happens when redaction fails.
 struct Body {
     shared: Arc<Shared>,
+    path: String,
     writer: Option<SpoolWriter>,
     buffer: Redacted<Vec<u8>>,
     failed: bool,
@@ -208,37 +210,10 @@ impl Body {
         &mut self,
         redact: impl FnOnce(&mut Redacted<Vec<u8>>) -> Result<(), RedactError>,
     ) -> Result<(), CollectError> {
-        if self.failed {
-            return Ok(());
-        }
-        self.buffer.clear();
-        let buffer = &mut self.buffer;
-        match catch_unwind(AssertUnwindSafe(|| redact(buffer))) {
-            Ok(Ok(())) => self.store(),
-            Ok(Err(error)) => self.stub(&error.to_string()),
-            Err(_) => self.stub("the redaction engine panicked"),
-        }
-    }
-
-    fn store(&mut self) -> Result<(), CollectError> {
-        let Some(writer) = self.writer.as_mut() else { return Ok(()) };
-        if self.buffer.get().is_empty() {
-            return Ok(());
-        }
-        let result = writer.write(&self.buffer);
-        self.shared.spool(result)
-    }
-
-    /// Replaces everything written so far by the reason, because nothing of a file that broke redaction can be trusted.
-    fn stub(&mut self, reason: &str) -> Result<(), CollectError> {
-        self.failed = true;
-        let Some(writer) = self.writer.as_mut() else { return Ok(()) };
-        let path = writer.path().as_str().to_owned();
-        let result = writer.restart();
-        self.shared.spool(result)?;
-        self.shared.redactor.note_stub(&path, reason);
-        self.buffer = self.shared.redactor.stub(reason);
-        self.store()
+        let Some(writer) = self.writer.as_mut().filter(|_| !self.failed) else { return Ok(()) };
+        let result = self.shared.redactor.step(&self.path, writer, &mut self.buffer, redact);
+        self.failed = !self.shared.spool(result)?;
+        Ok(())
     }
 
     fn close(&mut self, truncation: Option<Truncation>) -> Result<(), CollectError> {

@@ -8,6 +8,7 @@ mod ids;
 mod manifest;
 mod outcome;
 mod path;
+pub(crate) mod place;
 pub mod quantity;
 pub mod size;
 pub mod time;

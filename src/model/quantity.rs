@@ -39,6 +39,13 @@ pub fn bytes(text: &str) -> Option<u64> {
     parse(text).filter(|v| (0.0..=9e15).contains(v)).map(|v| v as u64)
 }
 
+/// A quantity of CPUs, in thousandths.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+pub fn milli(text: &str) -> Option<u64> {
+    parse(text).map(|v| v * 1000.0).filter(|v| (0.0..=9e15).contains(v)).map(|v| v.round() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -57,6 +64,7 @@ mod tests {
         ] {
             assert!((parse(text).unwrap() - want).abs() < 1e-6 * want, "{text}");
         }
+        assert_eq!((milli("250m"), milli("2"), milli("387715410n")), (Some(250), Some(2000), Some(388)));
         for text in ["", "Mi", "1X", "1ee", "--1", "1e9999"] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 /// Longest piece of a line that is looked at as one.
@@ -114,8 +114,9 @@ impl Audit {
             .unzip();
         Self {
             rules: RULES.iter().filter_map(|(id, _, p)| compile(p).map(|r| (*id, r))).collect(),
+            // This kind of match has a vectorised prefilter.
             literals: AhoCorasick::builder()
-                .kind(Some(AhoCorasickKind::DFA))
+                .match_kind(MatchKind::LeftmostFirst)
                 .build(texts)
                 .ok()
                 .map(|searcher| (searcher, owners)),
@@ -172,7 +173,10 @@ impl Audit {
         let hit = |rule: &str, line: u64| AuditHit { rule: rule.to_owned(), path: path.to_owned(), line };
         let line_at = |at: usize| first + memchr::memchr_iter(b'\n', &block[..at]).count() as u64;
         if let Some((searcher, owners)) = &self.literals {
-            for literal in searcher.find_overlapping_iter(block) {
+            let mut next = 0;
+            while let Some(literal) = searcher.find(Input::new(block).range(next..)) {
+                // A literal may begin inside of another one.
+                next = literal.start() + 1;
                 let Some((id, rule)) = self.rules.get(owners[literal.pattern().as_usize()]) else { continue };
                 let from = literal.start().saturating_sub(BEFORE);
                 let window = &block[from..block.len().min(literal.start() + BEHIND)];

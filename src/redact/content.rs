@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::stream::Lines;
+use super::settle::Settled;
 use super::{Format, RedactError, Redacted, Redactor};
 
 /// Bytes at the beginning that decide what a document is.
@@ -32,7 +32,7 @@ const MAGIC: [(&[u8], &str); 15] = [
 /// UTF-16 is redacted as the text that it is. Binary content is refused, because no rule can read it. After an error
 /// the stream gives nothing more, and the file must be replaced by a stub.
 pub struct Stream {
-    lines: Lines,
+    lines: Settled,
     kind: Kind,
     /// What was pushed before the kind was known; a half code unit afterwards.
     pending: Zeroizing<Vec<u8>>,
@@ -50,7 +50,7 @@ enum Kind {
 impl Stream {
     pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
         Self {
-            lines: Lines::new(redactor, file, format),
+            lines: Settled::new(redactor, file, format),
             kind: Kind::Unknown,
             pending: Zeroizing::new(Vec::new()),
             half: Vec::new(),

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::known::{Known, Sweep};
+use super::pseudonym::{Pseudonym, Pseudonyms};
 use super::rules::{RuleInfo, RuleSet};
 use super::token::{Id, Ids};
 use super::{CorrelationKey, Format, ObjectStream, RedactError, Redacted, RedactionReport, Stream};
@@ -26,6 +27,7 @@ pub struct Redactor {
 pub(super) struct Inner {
     pub(super) set: Arc<RuleSet>,
     pub(super) ids: Ids,
+    pub(super) pseudonyms: Option<Pseudonyms>,
     known: Known,
     report: Mutex<Counters>,
 }
@@ -42,6 +44,7 @@ pub struct RedactorBuilder {
     key: CorrelationKey,
     dirs: Vec<PathBuf>,
     disabled: Vec<String>,
+    pseudonyms: Vec<Pseudonym>,
 }
 
 impl RedactorBuilder {
@@ -57,6 +60,12 @@ impl RedactorBuilder {
         self
     }
 
+    /// Replaces addresses or names by pseudonyms, too. The report names the kind.
+    pub fn with_pseudonym(mut self, kind: Pseudonym) -> Self {
+        self.pseudonyms.push(kind);
+        self
+    }
+
     /// Reads and compiles the rules.
     ///
     /// # Errors
@@ -65,7 +74,9 @@ impl RedactorBuilder {
         let dirs: Vec<&Path> = self.dirs.iter().map(PathBuf::as_path).collect();
         let set = RuleSet::with(&dirs, &self.disabled)?;
         let ids = Ids::new(&self.key)?;
-        Ok(Redactor { inner: Arc::new(Inner { set, ids, known: Known::default(), report: Mutex::default() }) })
+        let pseudonyms = Pseudonyms::new(&self.key, &self.pseudonyms)?;
+        let (known, report) = (Known::default(), Mutex::default());
+        Ok(Redactor { inner: Arc::new(Inner { set, ids, pseudonyms, known, report }) })
     }
 }
 
@@ -80,7 +91,7 @@ impl Redactor {
 
     /// A redactor with the built-in rules and more, or without some of them.
     pub fn builder(key: CorrelationKey) -> RedactorBuilder {
-        RedactorBuilder { key, dirs: Vec::new(), disabled: Vec::new() }
+        RedactorBuilder { key, dirs: Vec::new(), disabled: Vec::new(), pseudonyms: Vec::new() }
     }
 
     /// Redacts a short text: a name, a path, an error message, one log line.
@@ -167,6 +178,9 @@ impl Redactor {
             |c| RedactionReport { distinct: c.distinct.len() as u64, ..c.report.clone() },
         );
         report.disabled = self.inner.set.disabled();
+        for kind in self.inner.pseudonyms.iter().flat_map(Pseudonyms::kinds) {
+            report.pseudonyms.entry(kind.name().to_owned()).or_default();
+        }
         report.rules_sha256.clone_from(&self.inner.set.sha256);
         report
     }
@@ -191,6 +205,17 @@ impl Redactor {
     /// Notes a value that a rule replaced, for the sweep.
     pub(super) fn confirm(&self, rule: u16, value: &[u8]) {
         self.inner.known.note(&self.inner.set, &self.inner.ids, rule, value);
+    }
+
+    pub(super) fn count_pseudonyms(&self, file: &str, counts: BTreeMap<Pseudonym, u64>) {
+        if counts.is_empty() {
+            return;
+        }
+        let Ok(mut counters) = self.inner.report.lock() else { return };
+        for (kind, count) in counts {
+            let files = counters.report.pseudonyms.entry(kind.name().to_owned()).or_default();
+            *files.entry(file.to_owned()).or_default() += count;
+        }
     }
 
     pub(super) fn count(&self, file: &str, counts: BTreeMap<u16, u64>, ids: &[Id]) {

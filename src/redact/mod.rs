@@ -7,27 +7,32 @@
 //! The result is a pure function of the content: it never depends on how the input was split into pushes.
 
 pub mod audit;
+mod closed;
 mod content;
 mod engine;
 mod error;
 mod key;
 mod known;
 mod kube;
+mod pseudonym;
 mod redacted;
 mod report;
 mod rules;
 mod scan;
+mod settle;
 mod span;
 mod stream;
 mod token;
 mod walk;
 
+pub use closed::{CopyError, Outlet};
 pub use content::Stream;
 pub use engine::{Redactor, RedactorBuilder};
 pub use error::RedactError;
 pub use key::CorrelationKey;
 pub use known::Sweep;
 pub use kube::ObjectStream;
+pub use pseudonym::Pseudonym;
 pub use redacted::{Fixed, Redacted};
 pub use report::RedactionReport;
 pub use rules::{Boundary, Example, Problem, RuleDef, RuleInfo, RunDef, expand, load_dir};

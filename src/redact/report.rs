@@ -15,6 +15,9 @@ pub struct RedactionReport {
     pub stubs: BTreeMap<String, String>,
     /// Built-in rules that the user switched off.
     pub disabled: Vec<String>,
+    /// Kind of pseudonym -> file -> how many values got one. A kind without files was switched on and met nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pseudonyms: BTreeMap<String, BTreeMap<String, u64>>,
     /// SHA-256 over the rule files in use.
     pub rules_sha256: String,
 }

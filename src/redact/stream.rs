@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::pseudonym::{Found, Pseudonym};
 use super::rules::RuleSet;
 use super::scan::{self, Env, Region, Scratch};
 use super::span::{Quotes, Span, union};
@@ -37,9 +38,18 @@ pub(super) struct Lines {
     found: Vec<(u64, u64, u16, bool)>,
     scratch: Scratch,
     spans: Vec<Span>,
+    /// What gets a pseudonym; nothing of it is in a span.
+    names: Vec<Found>,
     counts: BTreeMap<u16, u64>,
+    name_counts: BTreeMap<Pseudonym, u64>,
     ids: Vec<Id>,
+    /// Where replacements begin in what was emitted since the last [`Lines::forget_replaced`].
+    replaced: Vec<usize>,
     failed: bool,
+    /// Whether anything was replaced in the document.
+    changed: bool,
+    /// Whether this looks at what was redacted already, where names have their pseudonyms.
+    again: bool,
 }
 
 impl Lines {
@@ -57,10 +67,72 @@ impl Lines {
             found: Vec::new(),
             scratch: Scratch::default(),
             spans: Vec::new(),
+            names: Vec::new(),
             counts: BTreeMap::new(),
+            name_counts: BTreeMap::new(),
             ids: Vec::new(),
+            replaced: Vec::new(),
             failed: false,
+            changed: false,
+            again: false,
         }
+    }
+
+    /// A look at what was redacted already. It goes by lines alone, as not all of the document comes by here.
+    pub(super) fn again(redactor: Redactor, file: &str, format: Format) -> Self {
+        let mut lines = Self::new(redactor, file, format);
+        lines.walker = None;
+        lines.again = true;
+        lines
+    }
+
+    /// Whether nothing is held back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.buffer.is_empty() && self.swallow.is_none()
+    }
+
+    /// Where replacements begin in what was emitted since the last call of [`Lines::forget_replaced`].
+    pub(super) fn replaced(&self) -> &[usize] {
+        &self.replaced
+    }
+
+    pub(super) fn forget_replaced(&mut self) {
+        self.replaced.clear();
+    }
+
+    /// Redacts a whole document that is in memory and takes it over; says whether it changed. A document that fits into
+    /// the window is not copied; `walk` says whether the walker has to see it. The stream is as new before and after.
+    ///
+    /// # Errors
+    /// When the content cannot be redacted safely.
+    pub(super) fn document(
+        &mut self,
+        document: &mut Vec<u8>,
+        walk: bool,
+        out: &mut Redacted<Vec<u8>>,
+    ) -> Result<bool, RedactError> {
+        self.restart(walk || document.len() >= WINDOW);
+        if document.len() < WINDOW {
+            std::mem::swap(&mut *self.buffer, document);
+        } else {
+            self.push(document, out)?;
+        }
+        self.finish(out)?;
+        std::mem::swap(&mut *self.buffer, document);
+        Ok(self.changed)
+    }
+
+    /// Begins a new document; what was allocated is kept.
+    fn restart(&mut self, walk: bool) {
+        self.settle();
+        self.buffer.clear();
+        self.found.clear();
+        self.spans.clear();
+        self.names.clear();
+        (self.seen, self.base, self.walked, self.swallow) = (0, 0, 0, None);
+        (self.failed, self.changed) = (false, false);
+        self.replaced.clear();
+        self.walker = (walk && self.format == Format::Json).then(Walker::new);
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
@@ -114,6 +186,7 @@ impl Lines {
     /// Hands the counters to the run.
     fn settle(&mut self) {
         self.redactor.count(&self.file, std::mem::take(&mut self.counts), &std::mem::take(&mut self.ids));
+        self.redactor.count_pseudonyms(&self.file, std::mem::take(&mut self.name_counts));
     }
 
     fn process(&mut self, last: bool, out: &mut Vec<u8>) -> Result<(), RedactError> {
@@ -159,6 +232,7 @@ impl Lines {
             }
         };
         self.drain(drop, 0);
+        self.changed = true;
         end.is_some()
     }
 
@@ -196,8 +270,8 @@ impl Lines {
             }
         }
         // A span that goes on behind the limit is found again when the rest is there.
-        while let Some(span) = self.spans.iter().find(|s| s.start < limit && s.end > limit) {
-            limit = memchr::memrchr(b'\n', &self.buffer[..span.start]).map_or(0, |i| i + 1);
+        while let Some(start) = self.crossing(limit) {
+            limit = memchr::memrchr(b'\n', &self.buffer[..start]).map_or(0, |i| i + 1);
             swallow = None;
         }
         if limit <= self.seen {
@@ -244,6 +318,10 @@ impl Lines {
             }
         }
         self.spans = spans;
+        self.only_outside_of_spans();
+        if let Some(name) = self.names.iter().find(|n| n.start < cut && n.end > cut).filter(|n| n.start > self.seen) {
+            cut = name.start;
+        }
         self.spans.retain(|s| s.start < cut);
         let quote = self.buffer[..cut].get(self.spans.last().map_or(0, |s| s.start.saturating_sub(1))).copied();
         self.emit(cut, out)?;
@@ -276,18 +354,48 @@ impl Lines {
             span.start = span.start.max(seen);
         }
         union(&mut self.spans);
+        self.names.clear();
+        if let Some(pseudonyms) = inner.pseudonyms.as_ref().filter(|_| !self.again) {
+            pseudonyms.find(&self.buffer[..end], &mut self.names);
+            self.only_outside_of_spans();
+        }
         outcome
+    }
+
+    /// Forgets names that are emitted already, and those in or around a secret, which is replaced as a whole.
+    fn only_outside_of_spans(&mut self) {
+        let (spans, seen) = (&self.spans, self.seen);
+        self.names.retain(|name| {
+            let next = spans.partition_point(|s| s.end <= name.start);
+            name.start >= seen && spans.get(next).is_none_or(|s| s.start >= name.end)
+        });
+    }
+
+    /// Where something to replace begins that stands on both sides of a place.
+    fn crossing(&self, place: usize) -> Option<usize> {
+        let span = self.spans.iter().find(|s| s.start < place && s.end > place).map(|s| s.start);
+        span.or_else(|| self.names.iter().find(|n| n.start < place && n.end > place).map(|n| n.start))
     }
 
     /// Writes the buffer up to `limit`, spans replaced.
     fn emit(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<(), RedactError> {
         let inner = self.redactor.inner();
         let mut at = self.seen;
+        let mut names = self.names.iter().filter(|n| n.start < limit && n.end <= limit).peekable();
+        let mut plain = |mut from: usize, to: usize, out: &mut Vec<u8>| {
+            while let Some(name) = names.next_if(|n| n.start < to) {
+                out.extend_from_slice(&self.buffer[from..name.start]);
+                out.extend_from_slice(name.text.as_bytes());
+                *self.name_counts.entry(name.kind).or_default() += 1;
+                from = name.end;
+            }
+            out.extend_from_slice(&self.buffer[from..to]);
+        };
         for span in self.spans.iter().filter(|s| s.start < limit) {
             if span.start < at || span.end > limit {
                 return Err(RedactError::Content("a secret crosses the end of what can be emitted".to_owned()));
             }
-            out.extend_from_slice(&self.buffer[at..span.start]);
+            plain(at, span.start, out);
             let id = span.id.unwrap_or_else(|| inner.ids.of(&self.buffer[span.start..span.end]));
             let quote = |out: &mut Vec<u8>| {
                 if let Some(q) = span.quotes {
@@ -295,15 +403,18 @@ impl Lines {
                     out.push(q.quote);
                 }
             };
+            self.replaced.push(out.len());
             quote(out);
             out.extend_from_slice(replacement(inner.set.kind(span.rule), id).as_bytes());
             quote(out);
             self.redactor.confirm(span.rule, &self.buffer[span.start..span.end]);
+            self.changed = true;
             *self.counts.entry(span.rule).or_default() += 1;
             self.ids.push(id);
             at = span.end;
         }
-        out.extend_from_slice(&self.buffer[at..limit]);
+        plain(at, limit, out);
+        self.changed |= !self.name_counts.is_empty();
         if self.ids.len() > 4_096 {
             self.settle();
         }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::CorrelationKey;
 
@@ -10,6 +11,12 @@ use super::CorrelationKey;
 pub(super) const PREFIX: &[u8] = b"REDACTED-";
 /// Characters of an id: 60 bits.
 pub(super) const ID_LEN: usize = 12;
+/// Longest kind.
+const MAX_KIND: usize = 16;
+/// Longest replacement.
+pub(super) const MAX_LEN: usize = PREFIX.len() + MAX_KIND + 1 + ID_LEN;
+/// What stands for a replacement where names and values are judged.
+pub(super) const STAND_IN: u8 = b'q';
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// How many layers of encoding are taken off a value before it is hashed.
 const MAX_LAYERS: usize = 4;
@@ -32,7 +39,7 @@ impl Ids {
 
     /// The id of a value as it stands in the content: quotes, escapes, percent signs and base64 are taken off first.
     pub(super) fn of(&self, value: &[u8]) -> Id {
-        self.of_canonical(&canonical(value))
+        self.of_canonical(&Zeroizing::new(canonical(value)))
     }
 
     /// The id of a value that is already canonical.
@@ -50,12 +57,17 @@ impl Ids {
 impl Id {
     /// The twelve characters.
     pub(super) fn text(self) -> String {
-        (0..ID_LEN).rev().map(|i| char::from(BASE32[(self.0 >> (5 * i)) as usize & 31])).collect()
+        base32(self.0, ID_LEN)
     }
 
     pub(super) fn number(self) -> u64 {
         self.0
     }
+}
+
+/// The low bits of a number, five in each character.
+pub(super) fn base32(number: u64, len: usize) -> String {
+    (0..len).rev().map(|i| char::from(BASE32[(number >> (5 * i)) as usize & 31])).collect()
 }
 
 /// The whole replacement text.
@@ -70,6 +82,38 @@ pub(super) fn kind_of_own(value: &[u8]) -> Option<&[u8]> {
     let plain = |b: &u8| b.is_ascii_lowercase() || *b == b'-';
     (kind.len() >= 2 && kind.iter().all(plain) && id[0] == b'-' && id[1..].iter().all(|b| BASE32.contains(b)))
         .then_some(kind)
+}
+
+/// Length and kind of the replacement that a text begins with, whatever stands behind it.
+pub(super) fn own_head(value: &[u8]) -> Option<(usize, &[u8])> {
+    let rest = value.strip_prefix(PREFIX)?;
+    let dashes = rest.iter().take(MAX_KIND + 1).enumerate().filter(|(_, b)| **b == b'-').map(|(i, _)| i);
+    dashes.map(|i| PREFIX.len() + i + 1 + ID_LEN).find_map(|len| Some((len, kind_of_own(value.get(..len)?)?)))
+}
+
+/// The text with one letter in the place of each replacement whose kind is `known`; none when there is no replacement.
+/// What a name or a value says must not depend on the letters of a replacement in it.
+pub(super) fn without_own(value: &[u8], known: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut at = memchr::memmem::find(value, PREFIX)?;
+    let mut out = Vec::with_capacity(value.len());
+    let (mut done, mut any) = (0, false);
+    loop {
+        let step = match own_head(&value[at..]).filter(|(_, kind)| known(kind)) {
+            Some((len, _)) => {
+                out.extend_from_slice(&value[done..at]);
+                out.push(STAND_IN);
+                (done, any) = (at + len, true);
+                len
+            }
+            None => PREFIX.len(),
+        };
+        match memchr::memmem::find(&value[at + step..], PREFIX) {
+            Some(i) => at += step + i,
+            None => break,
+        }
+    }
+    out.extend_from_slice(&value[done..]);
+    any.then_some(out)
 }
 
 /// Takes off everything that is encoding and not value, so that `p%40ss`, `p@ss` and its base64 are one secret.

@@ -4,18 +4,20 @@ use base64::Engine;
 use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use super::timeline;
 use super::view::{View, place, who};
+use super::{charts, peers, timeline};
 use crate::model::size::human as bytes;
 use crate::model::time::rfc3339;
 use crate::model::{LedgerEntry, Outcome};
 use crate::triage::text::duration;
-use crate::triage::{Finding, PodRow, Severity, Triage};
+use crate::triage::{Finding, PodPart, PodRow, Severity, Tone, Triage};
 
 const TEMPLATE: &str = include_str!("templates/report.html");
 const CSS: &str = include_str!("templates/report.css");
 const JS: &str = include_str!("templates/report.js");
 
+/// Containers of one pod that are shown.
+const PARTS: usize = 8;
 /// Rows of tables; what is in trouble comes first, so that what is cut off is the least interesting.
 const PODS: usize = 5_000;
 const LEDGER: usize = 2_000;
@@ -66,6 +68,8 @@ pub fn html(view: &View<'_>) -> Result<String, ReportError> {
         moments_all => triage.timeline.len(),
         pods => pods,
         pods_hidden => pods_hidden,
+        charts => charts::charts(view),
+        peers => peers::matrix(triage),
         pods_running => running().count(),
         pods_ready => running().filter(|p| p.ready == p.containers).count(),
         ..context! {
@@ -197,6 +201,8 @@ fn pod(p: &PodRow, many: bool, now: crate::model::time::Timestamp) -> Value {
         ready => if p.over { String::new() } else { format!("{}/{}", p.ready, p.containers) },
         share => (p.ready * 100).checked_div(p.containers).unwrap_or_default(),
         restarts => p.restarts,
+        parts => p.parts.iter().take(PARTS).map(part).collect::<Vec<_>>(),
+        parts_hidden => p.parts.len().saturating_sub(PARTS),
         node => p.node.clone(),
         memory => memory,
         memory_bytes => p.memory.unwrap_or_default(),
@@ -205,6 +211,16 @@ fn pod(p: &PodRow, many: bool, now: crate::model::time::Timestamp) -> Value {
         age => age.map_or_else(String::new, duration),
         age_seconds => age.map_or(0, |a| a.num_seconds()),
     }
+}
+
+/// A container: its state only where it does not simply run.
+fn part(part: &PodPart) -> Value {
+    let (tone, plain) = match part.tone {
+        Tone::Good => ("good", true),
+        Tone::Wait => ("warning", false),
+        Tone::Bad => ("critical", false),
+    };
+    context! { name => part.name.clone(), state => if plain { "" } else { part.state.as_str() }, title => part.state.clone(), tone => tone, restarts => part.restarts }
 }
 
 /// The ledger, what was not read first.
@@ -243,6 +259,6 @@ fn redaction(view: &View<'_>) -> Option<Value> {
     let stubs: Vec<Value> =
         report.stubs.iter().map(|(file, reason)| context! { file => file.clone(), reason => reason.clone() }).collect();
     Some(
-        context! { total => report.total(), distinct => report.distinct, rules => rules, stubs => stubs, disabled => report.disabled.clone() },
+        context! { total => report.total(), distinct => report.distinct, rules => rules, stubs => stubs, disabled => report.disabled.clone(), pseudonyms => report.pseudonyms.keys().cloned().collect::<Vec<_>>() },
     )
 }

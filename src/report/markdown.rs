@@ -2,6 +2,7 @@
 
 use super::view::{View, place, who};
 use crate::model::time::rfc3339;
+use crate::redact::RedactionReport;
 use crate::triage::text::{count, line};
 use crate::triage::{Finding, Severity};
 
@@ -74,10 +75,26 @@ pub fn markdown(view: &View<'_>) -> String {
         let rules = report.disabled.iter().map(|id| format!("`{}`", escape(id))).collect::<Vec<_>>().join(", ");
         out.push(format!("**Redaction was weakened:** switched off by the user: {rules}."));
     }
+    if let Some(report) = view.redaction.filter(|r| !r.pseudonyms.is_empty()) {
+        out.push(pseudonyms(report));
+    }
     out.push("All findings: `triage.json`; the same for a browser: `report.html`; what was planned and how it ended: `manifest.json`.".to_owned());
     let mut text = out.join("\n");
     text.push('\n');
     text
+}
+
+/// Which addresses and names are not the real ones.
+fn pseudonyms(report: &RedactionReport) -> String {
+    let kinds: Vec<String> = report
+        .pseudonyms
+        .iter()
+        .map(|(kind, files)| format!("`{}` ({})", escape(kind), files.values().sum::<u64>()))
+        .collect();
+    format!(
+        "**Pseudonyms in place of real values:** {}. Equal values have equal ones, and networks stay networks.",
+        kinds.join(", ")
+    )
 }
 
 fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
@@ -85,7 +102,7 @@ fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
     out.push(format!("**{}**", escape(&root.title)));
     out.push(String::new());
     out.push(format!(
-        "{} Confidence {:.0} %, {}, {}.",
+        "{} Confidence {:.0} %, {}{}.",
         escape(&root.meaning),
         root.confidence * 100.0,
         root.category,
@@ -152,9 +169,9 @@ fn level(finding: &Finding) -> String {
 
 fn when(finding: &Finding) -> String {
     match (finding.first_seen, finding.last_seen) {
-        (Some(first), Some(last)) if first < last => format!("seen from {} to {}", rfc3339(first), rfc3339(last)),
-        (Some(at), _) | (None, Some(at)) => format!("since {}", rfc3339(at)),
-        _ => "time not known".to_owned(),
+        (Some(first), Some(last)) if first < last => format!(", seen from {} to {}", rfc3339(first), rfc3339(last)),
+        (Some(at), _) | (None, Some(at)) => format!(", since {}", rfc3339(at)),
+        _ => String::new(),
     }
 }
 

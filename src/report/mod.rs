@@ -2,8 +2,10 @@
 //!
 //! All of them are drawn from one [`View`], so that they cannot contradict each other.
 
+mod charts;
 mod html;
 mod markdown;
+mod peers;
 mod terminal;
 mod timeline;
 mod view;

@@ -80,9 +80,11 @@ pub(super) fn svg(moments: &[Moment]) -> Option<String> {
 }
 
 /// Where the drawing begins: old conditions of nodes would squeeze the incident into one pixel, so it shows the last
-/// stretch that holds the trouble.
+/// stretch that holds the trouble; where there is none, the last day.
 fn window_start(moments: &[Moment], first: Timestamp, last: Timestamp) -> Timestamp {
-    let trouble = moments.iter().find(|m| m.severity > Severity::Info).map_or(first, |m| m.at);
+    let Some(trouble) = moments.iter().find(|m| m.severity > Severity::Info).map(|m| m.at) else {
+        return (last - chrono::TimeDelta::days(1)).max(first);
+    };
     let room = (last - trouble) / 10 + chrono::TimeDelta::minutes(1);
     (trouble - room).max(first)
 }

@@ -89,7 +89,7 @@ impl<'a> View<'a> {
 
     /// What was looked at: `profile kms, namespace kms-decentralized`.
     pub(super) fn scope(&self) -> String {
-        let mut out = format!("profile {}", self.manifest.profile);
+        let mut out = format!("Profile {}", self.manifest.profile);
         match self.manifest.namespaces.as_slice() {
             [] => {}
             [one] => out.push_str(&format!(", namespace {one}")),
@@ -104,6 +104,9 @@ impl<'a> View<'a> {
     /// How the run ended, where that is worth a word.
     pub(super) fn run(&self) -> String {
         let m = self.manifest;
+        if m.finished == crate::model::time::Timestamp::default() {
+            return "nothing in the bundle tells when it was made".to_owned();
+        }
         let seconds = (m.finished - m.started).num_seconds().max(0);
         let how = match m.status {
             RunStatus::Finished => "finished",

@@ -28,6 +28,12 @@ pub struct Triage {
     /// The pods of the bundle, sorted by namespace and name; bounded, those in trouble are always among them.
     #[serde(default)]
     pub pods: Vec<PodRow>,
+    /// The nodes of the bundle, sorted by name; bounded as the pods are.
+    #[serde(default)]
+    pub nodes: Vec<NodeRow>,
+    /// Who reaches whom, one row for each party that was asked.
+    #[serde(default)]
+    pub peers: Vec<PeerRow>,
 }
 
 impl Default for Triage {
@@ -40,6 +46,8 @@ impl Default for Triage {
             timeline: Vec::new(),
             coverage: Coverage::default(),
             pods: Vec::new(),
+            nodes: Vec::new(),
+            peers: Vec::new(),
         }
     }
 }
@@ -356,13 +364,119 @@ pub struct PodRow {
     /// When it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    /// Its containers, init containers first; ephemeral ones are left out.
+    #[serde(default)]
+    pub parts: Vec<PodPart>,
     /// Memory that its containers use, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
+    /// Sum of their memory requests in bytes; none when a container has no request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_request: Option<u64>,
     /// Sum of their memory limits in bytes; none when a container has no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// CPU that they use, in thousandths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u64>,
+    /// As `memory_request`, in thousandths of a CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_request: Option<u64>,
+    /// As `memory_limit`, in thousandths of a CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_limit: Option<u64>,
     /// The worst finding about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
+}
+
+/// What is used of a node, beside what is asked for and what it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// In use now; none when it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+    /// What its pods ask for, as far as the bundle shows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// What it has to give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+/// One container of a pod at the end of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodPart {
+    /// Its name.
+    pub name: String,
+    /// `running`, or why it is not, such as `CrashLoopBackOff`.
+    pub state: String,
+    /// How often it was restarted.
+    pub restarts: u64,
+    /// Whether this is good.
+    pub tone: Tone,
+}
+
+/// Whether a state is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tone {
+    /// It runs and is ready, or ended as it should.
+    Good,
+    /// It is on its way, or runs and is not ready.
+    Wait,
+    /// It failed.
+    Bad,
+}
+
+/// One node at the end of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Its name.
+    pub name: String,
+    /// Whether its condition `Ready` is true.
+    pub ready: bool,
+    /// Whether pods may not be scheduled to it.
+    pub cordoned: bool,
+    /// Pods of the bundle that run on it.
+    pub pods: usize,
+    /// Memory in bytes.
+    #[serde(default)]
+    pub memory: Use,
+    /// CPU in thousandths.
+    #[serde(default)]
+    pub cpu: Use,
+    /// The worst finding about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+/// What one party says about its peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// Who says it, such as `party 3`.
+    pub observer: String,
+    /// Where it can be read.
+    pub evidence: Evidence,
+    /// Parties that it reaches, itself among them, and how many it needs; none when it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reaches: Option<(u32, u32)>,
+    /// One entry a peer, sorted by name.
+    pub peers: Vec<PeerCell>,
+}
+
+/// One peer, as another party sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerCell {
+    /// Its name, such as `7`.
+    pub peer: String,
+    /// Its address.
+    pub endpoint: String,
+    /// Whether it answered.
+    pub reachable: bool,
+    /// Milliseconds until it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
+    /// Why it did not, empty when it did.
+    pub error: String,
 }

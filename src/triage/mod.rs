@@ -8,6 +8,7 @@ mod draft;
 mod facts;
 mod finding;
 mod inventory;
+mod network;
 mod root_cause;
 mod rules;
 mod scheduling;
@@ -19,10 +20,11 @@ mod verdict;
 mod version;
 
 pub use finding::{
-    Category, Coverage, Evidence, Finding, Level, Moment, Place, PodRow, Severity, Status, Subject, Triage,
+    Category, Coverage, Evidence, Finding, Level, Moment, NodeRow, PeerCell, PeerRow, Place, PodPart, PodRow, Severity,
+    Status, Subject, Tone, Triage, Use,
 };
 pub use rules::{Checked, RuleError, Rulebook, fact_tables, validate};
-pub use synthetic::{ManifestError, manifest_of};
+pub use synthetic::{ManifestError, made_up, manifest_of};
 
 use crate::bundle::{Store, StoreError};
 use crate::model::Manifest;
@@ -47,9 +49,9 @@ pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Resu
     let mut drafts =
         analyzers::run(&analyzers::Context { facts: &facts, manifest, signatures: book.signatures.as_deref() });
     drafts.extend(book.evaluate(&facts, manifest, &drafts));
-    let coverage = verdict::coverage(manifest);
+    let coverage = verdict::coverage(manifest, store);
     let (root_cause, mut findings) =
-        root_cause::rank(draft::merge(drafts), &facts, &book.detect, &book.links(), verdict::share(&coverage));
+        root_cause::rank(draft::merge(drafts), &facts, &book.detect, &book.links(), &coverage);
     let offset = clock::cluster_offset(manifest);
     for finding in &mut findings {
         finding.first_seen = finding.first_seen.map(|at| clock::ours(at, offset));
@@ -59,6 +61,8 @@ pub fn run_with(store: &dyn Store, manifest: &Manifest, book: &Rulebook) -> Resu
         status: verdict::status(&findings, &facts, manifest, &coverage),
         root_cause,
         pods: inventory::pods(&facts, &findings, offset),
+        nodes: inventory::nodes(&facts, &findings),
+        peers: network::peers(&facts),
         findings,
         timeline: timeline::build(&facts, offset),
         coverage,

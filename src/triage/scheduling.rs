@@ -40,7 +40,8 @@ pub(crate) fn parse(message: &str) -> Option<Refusal> {
             Some((n, reason)) if n.parse::<u64>().is_ok() => (n.parse().ok(), reason.trim().to_owned()),
             _ => (None, part.to_owned()),
         })
-        .filter(|(_, reason)| !reason.is_empty())
+        // The scheduler adds "not found" without saying what of; the reason before it does.
+        .filter(|(_, reason)| !reason.is_empty() && reason != "not found")
         .collect();
     reasons.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     Some(Refusal { nodes, reasons })
@@ -88,7 +89,7 @@ mod tests {
         let refusal =
             parse("0/21 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found").unwrap();
         assert!(refusal.has("unbound immediate persistentvolumeclaims"));
-        assert_eq!(refusal.reasons.len(), 2);
+        assert_eq!(refusal.reasons.len(), 1, "what is not found is not said");
     }
 
     #[test]

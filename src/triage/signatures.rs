@@ -6,14 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use chrono::TimeDelta;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::finding::{Category, Level};
-use super::rules::place::{position, toml_error};
 use super::version;
+use crate::model::place::{position, toml_error};
 
 /// Profile and text of each `profiles/<id>/signatures.toml`. A test walks the folder, so that none can be forgotten here.
 pub(super) const SOURCES: [(&str, &str); 1] = [("kms", include_str!("../../profiles/kms/signatures.toml"))];
@@ -152,7 +151,6 @@ pub(crate) struct Signatures {
     anchors: Vec<String>,
     /// Signature of each anchor.
     owners: Vec<usize>,
-    finder: AhoCorasick,
 }
 
 impl Signatures {
@@ -171,20 +169,19 @@ impl Signatures {
         self.anchors.iter().map(String::as_str)
     }
 
-    /// Indices of the signatures that match one line, in the order of the file.
-    pub(crate) fn matches(&self, line: &[u8]) -> Vec<usize> {
-        let mut candidates: Vec<usize> = self
-            .finder
-            .find_overlapping_iter(line)
-            .filter_map(|m| self.owners.get(m.pattern().as_usize()).copied())
-            .collect();
-        candidates.sort_unstable();
-        candidates.dedup();
-        candidates.retain(|i| {
-            let Some(compiled) = self.regexes.get(*i) else { return false };
-            compiled.regex.is_match(line) && !compiled.exclude.as_ref().is_some_and(|e| e.is_match(line))
-        });
-        candidates
+    /// The signature that an anchor belongs to, by the anchor's place in [`Self::anchors`].
+    pub(crate) fn owner(&self, anchor: usize) -> Option<usize> {
+        self.owners.get(anchor).copied()
+    }
+
+    /// Those of the signatures that match a line which holds one of their anchors.
+    pub(crate) fn confirm(&self, candidates: &[usize], line: &[u8]) -> Vec<usize> {
+        let fits = |i: &usize| {
+            self.regexes.get(*i).is_some_and(|compiled| {
+                compiled.regex.is_match(line) && !compiled.exclude.as_ref().is_some_and(|e| e.is_match(line))
+            })
+        };
+        candidates.iter().copied().filter(fits).collect()
     }
 
     /// Whether a match counts only with another line behind it.
@@ -254,11 +251,7 @@ pub(crate) fn parse_over(base: Option<&Signatures>, origin: &str, text: &str) ->
         .enumerate()
         .flat_map(|(index, signature)| signature.anchors.iter().map(move |anchor| (anchor.clone(), index)))
         .unzip();
-    let finder = AhoCorasick::builder()
-        .match_kind(MatchKind::Standard)
-        .build(&anchors)
-        .map_err(|e| SignatureError(format!("{origin}:1:1: anchors: {e}")))?;
-    Ok(Signatures { list, regexes: compiled, anchors, owners, finder })
+    Ok(Signatures { list, regexes: compiled, anchors, owners })
 }
 
 /// Line and column of the id of a signature.
@@ -316,7 +309,13 @@ mod tests {
     use super::*;
 
     fn ids(signatures: &Signatures, line: &str) -> Vec<String> {
-        signatures.matches(line.as_bytes()).into_iter().map(|i| signatures.list[i].id.clone()).collect()
+        let line = line.as_bytes();
+        let anchored = |i: &usize| {
+            let anchors = signatures.anchors.iter().zip(&signatures.owners).filter(|(_, owner)| *owner == i);
+            anchors.into_iter().any(|(anchor, _)| memchr::memmem::find(line, anchor.as_bytes()).is_some())
+        };
+        let candidates: Vec<usize> = (0..signatures.list.len()).filter(anchored).collect();
+        signatures.confirm(&candidates, line).into_iter().map(|i| signatures.list[i].id.clone()).collect()
     }
 
     #[test]

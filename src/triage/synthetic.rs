@@ -34,7 +34,7 @@ pub enum ManifestError {
 /// When the manifest is there and cannot be used.
 pub fn manifest_of(store: &dyn Store, profile: Option<&str>) -> Result<(Manifest, bool), ManifestError> {
     if !store.contains(format::MANIFEST) {
-        return Ok((synthesise(store, profile)?, true));
+        return Ok((made_up(store, profile)?, true));
     }
     let bytes = store.read(format::MANIFEST, MANIFEST_MAX)?;
     let value: serde_json::Value =
@@ -50,8 +50,12 @@ pub fn manifest_of(store: &dyn Store, profile: Option<&str>) -> Result<(Manifest
     Ok((manifest, false))
 }
 
-/// The smallest manifest that triage needs. "Now" is the newest time that stands in the lists of pods and events.
-fn synthesise(store: &dyn Store, profile: Option<&str>) -> Result<Manifest, StoreError> {
+/// The smallest manifest that triage needs, for a bundle that has none or whose own cannot be read. "Now" is the newest time
+/// that stands in the lists of pods and events.
+///
+/// # Errors
+/// When the bundle cannot be read.
+pub fn made_up(store: &dyn Store, profile: Option<&str>) -> Result<Manifest, StoreError> {
     let mut newest: Option<Timestamp> = None;
     let mut namespaces = BTreeSet::new();
     let mut kms = false;

@@ -1,4 +1,4 @@
-//! What happened when: events, container states, conditions of nodes and workloads, in one order and one clock.
+//! What happened when: events, container states, conditions of nodes and workloads, alerts, in one order and one clock.
 
 use chrono::TimeDelta;
 
@@ -61,6 +61,10 @@ pub(super) fn build(facts: &Facts, offset: TimeDelta) -> Vec<Moment> {
             let what = format!("{errors} errors within minutes in the log of container {}", key.container);
             add(Some(from), &subject, &what, Severity::Warning);
         }
+    }
+    for alert in &facts.alerts {
+        let severity = if alert.firing { Severity::Warning } else { Severity::Info };
+        add(alert.since, &alert.subject, &alert.show(), severity);
     }
     for (name, node) in &facts.nodes {
         for condition in &node.conditions {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use casefile::redact::{CorrelationKey, Format, Redacted, Redactor, expand};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 fn redactor() -> Redactor {
     Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap()
@@ -279,6 +280,46 @@ fn trap_our_own_replacement_stays_and_its_look_alike_goes() {
     stays(Format::Text, &out);
     gone(Format::Text, "password=REDACTED-password-hunter2", "hunter2");
     gone(Format::Text, "password=REDACTED-nokind-abcdefghijkl", "abcdefghijkl");
+}
+
+#[test]
+fn trap_a_secret_behind_what_looks_like_our_replacement() {
+    let own = "REDACTED-password-abcdefghijkl";
+    let jwt = "REDACTED-jwt-abcdefghijkl";
+    for (format, input) in [
+        (Format::Text, format!("password={own}Hunter2xyz")),
+        (Format::Text, format!("password={own}-Hunter2xyz")),
+        (Format::Text, format!("password={own}/{own}/Hunter2xyz")),
+        (Format::Text, format!("password: {own},Hunter2xyz")),
+        (Format::Text, format!("{{\"password\":\"{own} Hunter2xyz\"}}")),
+        (Format::Json, format!("{{\"password\":\"{own} Hunter2xyz\"}}")),
+        (Format::Json, format!("{{\"name\":\"DB_PASSWORD\",\"value\":\"{own}Hunter2xyz\"}}")),
+        (Format::Yaml, format!("password: {own} Hunter2xyz\n")),
+        (Format::Yaml, format!("password: |\n  {own}\n  Hunter2xyz\n")),
+        (Format::Yaml, format!("kind: Secret\nstringData:\n  a: {own}Hunter2xyz\n")),
+        (Format::Toml, format!("password = \"{own}Hunter2xyz\"\n")),
+        (Format::Env, format!("DB_PASSWORD={own} Hunter2xyz\n")),
+        (Format::Text, format!("Authorization: Bearer {jwt}Hunter2xyz")),
+        (Format::Text, format!("Cookie: a={own}Hunter2xyz; b=c")),
+        (Format::Text, format!("postgres://u:{own}Hunter2xyz@h/db")),
+        (Format::Text, format!("u:{own}Hunter2xyz@tcp(h:1)/db")),
+        (Format::Text, format!("config%3Dx%26password%3D{own}Hunter2xyz")),
+        (Format::Text, format!("--password {own}Hunter2xyz")),
+        (Format::Text, format!("x {own}_password=Hunter2xyz")),
+        (Format::Text, format!("{{{own}_password: Hunter2xyz}}")),
+    ] {
+        gone(format, &input, "Hunter2xyz");
+    }
+    for input in [
+        format!("password={own}"),
+        format!("password={own},{jwt}"),
+        format!("password: \"{own}\""),
+        format!("Authorization: Bearer {jwt}, {own}"),
+        format!("{own}={own}"),
+        format!("no {own} here: {jwt}"),
+    ] {
+        stays(Format::Text, &input);
+    }
 }
 
 #[test]
@@ -725,8 +766,16 @@ fn format() -> impl Strategy<Value = Format> {
     proptest::sample::select(vec![Format::Text, Format::Json, Format::Yaml, Format::Toml, Format::Env])
 }
 
+/// The same 400 cases for each property in every run, or as many new ones as `CASEFILE_CASES` asks for.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("CASEFILE_CASES").ok().and_then(|n| n.parse().ok());
+    let rng_seed = if asked.is_some() { RngSeed::Random } else { RngSeed::Fixed(3) };
+    let cases = asked.unwrap_or(400);
+    ProptestConfig { cases, rng_seed, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn any_split_of_anything_gives_the_same(parts in proptest::collection::vec(fragment(), 0..24), format in format(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6)) {
@@ -746,7 +795,6 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "about one in a thousand rows of glued fragments still differs"]
     fn a_second_pass_over_glued_fragments_changes_nothing(parts in proptest::collection::vec(fragment(), 0..16), format in format()) {
         let once = redact(format, parts.concat().as_bytes());
         let twice = redact(format, &once);
@@ -945,6 +993,30 @@ fn what_parsed_before_parses_after_with_the_same_keys() {
     let parse = |t: &str| t.parse::<toml::Table>().unwrap_or_else(|e| panic!("{e}: {t}"));
     let shape = |t: &str| keys(&serde_json::to_value(parse(t)).unwrap());
     assert_eq!(shape(toml), shape(&gone(Format::Toml, toml, "12345678")));
+}
+
+#[test]
+fn lists_in_lists_under_a_sensitive_key_stay_json() {
+    for json in [
+        r#"{"password":[0,[]]}"#,
+        r#"{"password":[[],0]}"#,
+        r#"{"password":[[12345,["Hunter2xyz",7]],{"a":[1]},[null,true]],"n":[1]}"#,
+        r#"{"tokens":[[[["Hunter2xyz"]]],12345678901234567890],"z":1}"#,
+        r#"{"name":"DB_PASSWORD","value":[0,["Hunter2xyz",[]]]}"#,
+    ] {
+        for format in [Format::Json, Format::Text] {
+            let out = text(format, json);
+            let parsed: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+            assert_eq!(keys(&parsed), keys(&serde_json::from_str(json).unwrap()), "{out}");
+            assert!(!out.contains("Hunter2") && !out.contains("12345"), "{out}");
+            assert_eq!(text(format, &out), out);
+        }
+        let inside = serde_json::json!({ "log": json }).to_string();
+        let out: serde_json::Value = serde_json::from_str(&text(Format::Json, &inside)).unwrap();
+        let text = out["log"].as_str().unwrap();
+        serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        assert!(!text.contains("Hunter2"), "{text}");
+    }
 }
 
 // ---- rules and report ------------------------------------------------------------------------------------------

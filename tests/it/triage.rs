@@ -9,7 +9,7 @@ use casefile::bundle::{DirStore, Store};
 use casefile::model::time::Timestamp;
 use casefile::model::{ClockOffset, ItemId, LedgerEntry, Manifest, Outcome, RunStatus, SCHEMA_VERSION, Tool};
 use casefile::report::{self, View};
-use casefile::triage::{self, Severity, Status, Triage};
+use casefile::triage::{self, Finding, Severity, Status, Triage};
 
 fn fixtures() -> Fixtures {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
@@ -177,7 +177,131 @@ fn what_was_not_seen_is_never_healthy() {
     manifest.ledger = vec![entry("logs/a/b/c", Outcome::TimedOut), entry("objects/kms/services", Outcome::Ok)];
     let unsure = triage::run(&store, &manifest).unwrap();
     assert!(unsure.root().unwrap().confidence < sure);
-    assert!(unsure.root().unwrap().because.iter().any(|b| b.contains("50 %")));
+    assert!(unsure.root().unwrap().because.iter().any(|b| b.contains("only 1 of 2 planned items")));
+}
+
+/// A bundle of another tool: pods that run, and what else stands in `more`.
+fn foreign(more: &[(&str, &str)]) -> Triage {
+    let pod = r#"{"metadata":{"name":"a","namespace":"n"},"spec":{"nodeName":"w","containers":[{"name":"c"}]},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"c","ready":true,"restartCount":0,"state":{"running":{}}}]}}"#;
+    let mut store = MemStore::new();
+    for (path, text) in more {
+        store.insert(*path, text.replace("POD", pod).into_bytes());
+    }
+    let (manifest, made_up) = triage::manifest_of(&store, None).unwrap();
+    assert!(made_up);
+    triage::run(&store, &manifest).unwrap()
+}
+
+#[test]
+fn absence_of_data_is_never_health() {
+    const PODS: (&str, &str) = ("cluster-resources/pods/n.json", "{\"items\":[\nPOD\n]}");
+    const EVENTS: (&str, &str) = ("cluster-resources/events/n.json", "{\"items\":[]}");
+    const LOG: (&str, &str) = ("cluster-resources/pods/logs/n/a/c.log", "2026-11-21T06:00:00Z INFO ready\n");
+    for (what, bundle, want) in [
+        ("nothing", &[][..], Status::Unknown),
+        ("pods without logs and events", &[PODS], Status::Unknown),
+        (
+            "a list of pods that holds none",
+            &[("cluster-resources/pods/n.json", "{\"items\":[]}"), EVENTS],
+            Status::Unknown,
+        ),
+        ("events without pods", &[EVENTS, LOG], Status::Unknown),
+        ("an empty log", &[PODS, ("cluster-resources/pods/logs/n/a/c.log", "")], Status::Unknown),
+        ("pods and events", &[PODS, EVENTS], Status::Healthy),
+        ("pods and logs", &[PODS, LOG], Status::Healthy),
+        (
+            "a list of pods that is cut off",
+            &[("cluster-resources/pods/n.json", "{\"items\":[\nPOD,\n{\"meta"), EVENTS],
+            Status::Unknown,
+        ),
+        ("a list of pods that is no list", &[("cluster-resources/pods/n.json", "<html>"), EVENTS], Status::Unknown),
+    ] {
+        let triage = foreign(bundle);
+        assert_eq!(triage.status, want, "{what}: {:?}", rules(&triage));
+        let text = report::markdown(&View::new(&triage, &manifest("kubernetes", now()), None));
+        assert!(text.contains("no ledger"), "{what} says that nobody knows what is missing: {text}");
+    }
+    // With a ledger that lists everything as read it may be optimal, and not when logs and events were not asked for.
+    let mut store = MemStore::new();
+    store.insert(
+        PODS.0,
+        PODS.1
+            .replace("POD", r#"{"metadata":{"name":"a","namespace":"n"},"status":{"phase":"Succeeded"}}"#)
+            .into_bytes(),
+    );
+    let mut manifest = manifest("kubernetes", now());
+    manifest.ledger = vec![entry("objects/n/pods", Outcome::Ok)];
+    assert_eq!(triage::run(&store, &manifest).unwrap().status, Status::Unknown);
+    store.insert(EVENTS.0, EVENTS.1.as_bytes());
+    manifest.ledger.push(entry("objects/n/events", Outcome::Ok));
+    assert_eq!(triage::run(&store, &manifest).unwrap().status, Status::Optimal);
+}
+
+#[test]
+fn alerts_of_prometheus_are_facts_and_moments() {
+    let mut store = base("recorded");
+    let alert = r#"{"status":"success","data":{"alerts":[
+        {"labels":{"alertname":"Watchdog","severity":"none"},"state":"firing","activeAt":"2026-11-01T00:00:00Z"},
+        {"labels":{"alertname":"HighErrorRate","severity":"critical"},"annotations":{"summary":"5 % of <b>requests</b> fail"},"state":"firing","activeAt":"2026-11-21T06:20:00Z"},
+        {"labels":{"alertname":"Slow","severity":"warning"},"state":"pending","activeAt":"2026-11-21T06:25:00Z"}]}}"#;
+    store.insert("services/prometheus-main/alerts.json", alert.as_bytes());
+    store.insert(
+        "services/prometheus-other/alerts.json",
+        &br#"{"status":"error","errorType":"unavailable","error":"not ready"}"#[..],
+    );
+    let (triage, _) = run(&store);
+    let found: Vec<&Finding> = triage.findings.iter().filter(|f| f.rule == "alert-firing").collect();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].title.contains("HighErrorRate") && found[0].severity == Severity::Warning);
+    assert_eq!(found[0].evidence[0].path, "services/prometheus-main/alerts.json");
+    let moments: Vec<&str> =
+        triage.timeline.iter().map(|m| m.what.as_str()).filter(|w| w.starts_with("alert ")).collect();
+    assert_eq!(
+        moments,
+        [
+            "alert Watchdog (none) fires",
+            "alert HighErrorRate (critical) fires: 5 % of <b>requests</b> fail",
+            "alert Slow (warning) is pending",
+        ]
+    );
+    let unread = triage.findings.iter().find(|f| f.rule == "undecodable-data").unwrap();
+    assert!(unread.evidence.iter().any(|e| e.excerpt.contains("not ready")), "an error is no empty list: {unread:#?}");
+}
+
+#[test]
+fn what_the_ledger_names_and_the_bundle_lacks_was_not_seen() {
+    let mut store = MemStore::new();
+    store.insert("cluster-resources/events/n.json", &b"{\"items\":[]}"[..]);
+    let mut manifest = manifest("kubernetes", now());
+    manifest.ledger = vec![entry("objects/n/pods", Outcome::Ok), entry("objects/n/events", Outcome::Ok)];
+    manifest.ledger[0].artifacts = vec!["cluster-resources/pods/n.json".to_owned()];
+    manifest.ledger[1].artifacts = vec!["cluster-resources/events/n.json".to_owned()];
+    let triage = triage::run(&store, &manifest).unwrap();
+    assert_eq!((triage.status, triage.coverage.seen), (Status::Unknown, 1));
+    assert_eq!(
+        triage.coverage.missing,
+        ["objects/n/pods: cluster-resources/pods/n.json is not in the bundle any more"]
+    );
+    let lost = triage.findings.iter().find(|f| f.rule == "undecodable-data").unwrap();
+    assert!(lost.evidence[0].excerpt.contains("missing from the bundle: 1 file that the ledger names"), "{lost:#?}");
+}
+
+#[test]
+fn a_bundle_that_was_cut_off_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("b.tar.gz");
+    let (code, _, stderr) = casefile(&["demo", "crash-loop", "-q", "-o", bundle.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stderr}");
+    let bytes = std::fs::read(&bundle).unwrap();
+    std::fs::write(&bundle, &bytes[..bytes.len() * 7 / 10]).unwrap();
+    let (code, stdout, stderr) = casefile(&["triage", bundle.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("b.tar.gz: "), "the archive's own problems are told: {stderr}");
+    assert!(
+        stdout.contains("parts of the bundle cannot be read") || stdout.contains("1 part of the bundle cannot be read"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("planned items could be read, so something worse may be hidden"), "{stdout}");
 }
 
 #[test]
@@ -272,6 +396,44 @@ fn a_hostile_log_stays_text() {
 }
 
 #[test]
+fn charts_and_matrices_are_drawn_and_escaped() {
+    let evil = "<script>x</script>\"'&";
+    let store = collected(fixtures().cluster("peers-down").unwrap());
+    let (mut triage, manifest) = run(&store);
+    assert_eq!(triage.peers.len(), 1);
+    assert_eq!(triage.peers[0].reaches, Some((11, 5)));
+    assert!(triage.peers[0].peers.iter().any(|p| !p.reachable && p.error == "transport error"));
+    assert!(triage.nodes.iter().all(|n| n.ready && n.memory.used.is_some() && n.memory.limit.is_some()));
+    let core = triage.pods.iter().find(|p| p.name == "kms-party-3-core-3").unwrap();
+    assert!(core.parts.iter().any(|c| c.name == "kms-core" && c.state == "running"), "{core:?}");
+    let html = report::html(&View::new(&triage, &manifest, None)).unwrap();
+    assert!(html.contains("id=\"peers\"") && html.contains("id=\"resources\"") && html.contains("class=\"ask\""));
+    assert!(
+        html.contains("<td>transport error</td>") && !html.contains("class=\"matrix\""),
+        "one observer gives a list"
+    );
+
+    // Two observers give a matrix; what a name holds stays text.
+    let mut second = triage.peers[0].clone();
+    second.observer = evil.to_owned();
+    for peer in &mut second.peers {
+        peer.endpoint = evil.to_owned();
+        peer.error = evil.to_owned();
+    }
+    triage.peers.push(second);
+    triage.nodes[0].name = evil.to_owned();
+    for pod in &mut triage.pods {
+        pod.name = evil.to_owned();
+        pod.parts[0].name = evil.to_owned();
+        pod.parts[0].state = evil.to_owned();
+    }
+    let html = report::html(&View::new(&triage, &manifest, None)).unwrap();
+    assert!(html.contains("class=\"matrix\"") && html.contains("&lt;script&gt;x"));
+    assert_eq!(html.matches("<script>").count(), 1, "the one script is ours");
+    assert!(html.contains("party 3 does not reach 7"), "who does not reach whom is told in words, too");
+}
+
+#[test]
 fn the_page_loads_nothing() {
     let (triage, manifest) = run(&base("recorded"));
     let html = report::html(&View::new(&triage, &manifest, None)).unwrap();
@@ -343,7 +505,12 @@ fn bad_input_is_told_apart() {
     assert!(code == 1 && stderr.contains("format version 99"), "{stderr}");
     std::fs::write(dir.path().join("manifest.json"), "{\"schema_version\": 1").unwrap();
     let (code, _, stderr) = casefile(&["triage", path]);
-    assert!(code == 1 && stderr.contains("manifest.json cannot be decoded"), "{stderr}");
+    assert!(code == 0 && stderr.contains("manifest.json cannot be decoded: EOF"), "{stderr}");
+    std::fs::write(dir.path().join("manifest.json"), [0xff, 0xfe]).unwrap();
+    assert_eq!(casefile(&["triage", path]).0, 0, "what else there is can still be read");
+    let empty = tempfile::tempdir().unwrap();
+    let (code, _, stderr) = casefile(&["triage", empty.path().to_str().unwrap()]);
+    assert!(code == 1 && stderr.contains("holds no files (is it the right directory?)"), "{stderr}");
 
     let target = dir.path().join("r.html");
     let target = target.to_str().unwrap();
@@ -418,7 +585,10 @@ fn chromium_shows_the_report() {
     let page = dir.path().join("report.html");
     let fixtures = fixtures();
     let store = collected(fixtures.cluster("crash-loop").unwrap());
-    let (triage, mut manifest) = run(&store);
+    let (mut triage, mut manifest) = run(&store);
+    if triage.peers.is_empty() {
+        triage.peers = run(&collected(fixtures.cluster("peers-down").unwrap())).0.peers;
+    }
     manifest.ledger.push(entry("logs/kms-decentralized/a/b", Outcome::Forbidden));
     std::fs::write(&page, report::html(&View::new(&triage, &manifest, None)).unwrap()).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -461,5 +631,15 @@ fn chromium_shows_the_report() {
         .unwrap();
     let dom = String::from_utf8_lossy(&output.stdout);
     // The script has run under the policy: it makes the heads of tables into buttons.
+    assert!(dom.contains("id=\"peers\"") && dom.contains("id=\"resources\""));
+    let pdf = target.join("report.pdf");
+    Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"])
+        .arg(format!("--user-data-dir={}", dir.path().join("pdf").display()))
+        .arg(format!("--print-to-pdf={}", pdf.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    assert!(std::fs::read(&pdf).unwrap().starts_with(b"%PDF"));
     assert!(dom.contains("<button>Pod</button>") && dom.contains("<button>Outcome</button>"), "{dom}");
 }

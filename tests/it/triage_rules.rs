@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use casefile::bundle::overlay::MemStore;
-use casefile::model::{Manifest, RunStatus, SCHEMA_VERSION, Tool};
+use casefile::model::{ItemId, LedgerEntry, Manifest, Outcome, RunStatus, SCHEMA_VERSION, Tool};
 use casefile::triage::{self, Severity, Status, Triage};
 use serde_json::{Value, json};
 
@@ -32,7 +32,8 @@ fn hosts() {
     let rules = |t: &Triage| t.findings.iter().map(|f| f.rule.clone()).collect::<Vec<_>>();
 
     let quiet = run(&[disks(40), memory(600_000)]);
-    assert_eq!((quiet.status, rules(&quiet)), (Status::Optimal, vec![]));
+    // No ledger says what else there is, so nobody knows whether it is optimal.
+    assert_eq!((quiet.status, rules(&quiet)), (Status::Healthy, vec![]));
     let full = run(&[disks(98), memory(10_000)]);
     assert_eq!(full.status, Status::Unhealthy);
     assert_eq!(full.root().unwrap().rule, "host-disk-full");
@@ -128,7 +129,19 @@ impl Cluster {
         for (path, text) in &self.logs {
             store.insert(path.clone(), text.clone().into_bytes());
         }
-        triage::run(&store, &manifest("kubernetes")).unwrap()
+        let read = |item: &str| LedgerEntry {
+            item: ItemId::new(item),
+            collector: "test".to_owned(),
+            outcome: Outcome::Ok,
+            reason: None,
+            started: None,
+            duration_ms: 1,
+            attempts: 1,
+            bytes: 1,
+            artifacts: Vec::new(),
+        };
+        let ledger = self.lists.keys().map(|list| read(&format!("objects/{list}"))).collect();
+        triage::run(&store, &Manifest { ledger, ..manifest("kubernetes") }).unwrap()
     }
 
     /// The root cause must be `rule`, and explain a finding of each of `effects`.
@@ -495,4 +508,89 @@ fn a_stuck_rollout_behind_a_version_that_serves_is_a_warning() {
     let effects = ["rollout-stuck:deployment/n/d"];
     assert_eq!(cluster(1).is("image-pull-not-found", &effects).status, Status::Degraded);
     assert_eq!(cluster(0).is("image-pull-not-found", &effects).status, Status::Unhealthy);
+}
+
+#[test]
+fn names_that_lead_nowhere() {
+    let mut pull = waiting("s-0", "ImagePullBackOff", "pull access denied: 401 Unauthorized");
+    pull["spec"]["imagePullSecrets"] = json!([{"name": "registry"}]);
+    Cluster::new().add("pods/n", pull.clone()).is("image-pull-secret-missing", &["image-pull-auth"]);
+    let secret = json!({"metadata": {"name": "registry", "namespace": "n"}});
+    Cluster::new().add("pods/n", pull.clone()).add("secrets/n", secret).is("image-pull-auth", &[]);
+    Cluster::new().add("pods/n", pull).without("secrets/n").is("image-pull-auth", &[]);
+
+    let mut with_port = service("a");
+    with_port["spec"]["ports"] = json!([{"port": 80, "targetPort": "http"}]);
+    let name = |port: &str| {
+        let mut pod = pod("s-0", &json!({}));
+        pod["spec"]["containers"][0]["ports"] = json!([{"name": port, "containerPort": 8080}]);
+        pod
+    };
+    Cluster::new().add("pods/n", name("web")).add("services/n", with_port.clone()).is("service-port-missing", &[]);
+    Cluster::new().add("pods/n", name("http")).add("services/n", with_port.clone()).is_quiet();
+    Cluster::new().add("services/n", with_port.clone()).is("service-selects-nothing", &[]);
+
+    let service = with_port["metadata"]["name"].clone();
+    let ingress = |port: Value| {
+        json!({"metadata": {"name": "i", "namespace": "n"}, "spec": {"rules": [{"http": {"paths": [
+            {"backend": {"service": {"name": service, "port": port}}}]}}]}})
+    };
+    let cluster = |port| {
+        Cluster::new().add("pods/n", name("http")).add("services/n", with_port.clone()).add("ingress/n", ingress(port))
+    };
+    cluster(json!({"number": 8080})).is("ingress-port-missing", &[]);
+    cluster(json!({"number": 80})).is_quiet();
+}
+
+#[test]
+fn pods_in_trouble_have_a_node_in_common() {
+    let on = |name: &str, set: &str, node: &str, ready: bool| {
+        let mut pod = if ready {
+            pod(name, &json!({}))
+        } else {
+            waiting(name, "CreateContainerConfigError", &format!("secret \"{name}\" not found"))
+        };
+        pod["spec"]["nodeName"] = json!(node);
+        pod["metadata"]["ownerReferences"] = json!([{"kind": "StatefulSet", "name": set, "controller": true}]);
+        pod
+    };
+    let cluster = |last: &str| {
+        let mut cluster = Cluster::new();
+        for (name, set) in [("a-0", "a"), ("b-0", "b"), ("c-0", "c")] {
+            cluster = cluster.add("pods/n", on(name, set, if set == "c" { last } else { "worker" }, false));
+        }
+        for name in ["d-0", "d-1", "d-2"] {
+            cluster = cluster.add("pods/n", on(name, "d", "other", true));
+        }
+        cluster.triage()
+    };
+    let shared = cluster("worker");
+    let found = shared.root().unwrap();
+    assert!(
+        found.title.contains(
+            "all 3 pods in trouble run on node worker: nothing on it is ready, and 3 pods are ready elsewhere"
+        ),
+        "{}",
+        found.title
+    );
+    assert!(cluster("other").findings.iter().all(|f| f.rule != "failures-in-common"));
+}
+
+#[test]
+fn routes_and_operators_say_it_elsewhere() {
+    let route = json!({"kind": "HTTPRoute", "metadata": {"name": "r", "namespace": "n"}, "status": {"parents": [{"conditions": [
+        {"type": "Accepted", "status": "True", "lastTransitionTime": "2026-11-21T05:00:00Z"},
+        {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound", "message": "service x not found", "lastTransitionTime": "2026-11-21T05:00:00Z"}]}]}});
+    let found = Cluster::new()
+        .add("custom-resources/httproutes.gateway.networking.k8s.io/n", route)
+        .is("resource-not-ready", &[]);
+    assert!(found.root().unwrap().title.contains("service x not found"));
+    let version = |phase: &str| {
+        json!({"kind": "ClusterServiceVersion", "metadata": {"name": "op.v1", "namespace": "n"},
+            "status": {"phase": phase, "message": "install strategy failed", "conditions": [{"phase": phase, "message": "x"}]}})
+    };
+    let list = "custom-resources/clusterserviceversions.operators.coreos.com/n";
+    let found = Cluster::new().add(list, version("Failed")).is("resource-not-ready", &[]);
+    assert!(found.root().unwrap().title.contains("install strategy failed"));
+    Cluster::new().add(list, version("Succeeded")).is_quiet();
 }

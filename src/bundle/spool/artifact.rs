@@ -5,12 +5,12 @@ use std::fs::File;
 use sha2::{Digest, Sha256};
 
 use super::journal::Record;
-use super::piece::{Piece, member};
+use super::piece::{Piece, with_member};
 use super::trim::Settle;
 use super::{Spool, SpoolError, create_private};
 use crate::bundle::format::{MEMBER, SHARED_MEMBER};
 use crate::model::{BundlePath, FileEntry, Kept, Truncation};
-use crate::redact::Redacted;
+use crate::redact::{Outlet, Redacted};
 
 /// One artifact that is being written. Dropping it without [`SpoolWriter::finish`] keeps what was written, marked as
 /// truncated by an interruption.
@@ -88,6 +88,7 @@ impl SpoolWriter {
         while !bytes.is_empty() {
             let n = bytes.len().min(MEMBER - self.pending.len());
             self.append_tail(&bytes[..n])?;
+            self.make_room(n);
             self.pending.extend_from_slice(&bytes[..n]);
             self.hash.update(&bytes[..n]);
             bytes = &bytes[n..];
@@ -97,6 +98,15 @@ impl SpoolWriter {
             }
         }
         Ok(())
+    }
+
+    /// A block that outgrows what small artifacts have moves into one of the spool's blocks.
+    fn make_room(&mut self, more: usize) {
+        if self.pending.len() + more > SHARED_MEMBER && self.pending.capacity() < MEMBER {
+            let mut block = self.spool.block();
+            block.extend_from_slice(&self.pending);
+            self.pending = block;
+        }
     }
 
     fn append_tail(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
@@ -127,15 +137,19 @@ impl SpoolWriter {
 
     /// Appends the pending block to the newest segment as one gzip member.
     fn seal(&mut self) -> Result<(), SpoolError> {
-        let gzip = member(&self.pending).map_err(|e| self.spool.failed(&tail_name(self.id), e))?;
         self.rotate()?;
         let Some(segment) = self.segments.last_mut() else { return Ok(()) };
-        if let Err(source) = self.spool.write(&mut segment.file, &gzip) {
-            // Half a member would make the whole segment unreadable; the tail file still has the block.
-            let _ = segment.file.set_len(segment.stored);
-            return Err(self.spool.failed(&segment.name, source));
-        }
-        let (stored, raw) = (gzip.len() as u64, self.pending.len() as u64);
+        let (spool, file) = (&self.spool, &mut segment.file);
+        let written = with_member(&self.pending, |gzip| spool.write(file, gzip).map(|()| gzip.len() as u64));
+        let stored = match written.and_then(|result| result) {
+            Ok(stored) => stored,
+            Err(source) => {
+                // Half a member would make the whole segment unreadable; the tail file still has the block.
+                let _ = segment.file.set_len(segment.stored);
+                return Err(self.spool.failed(&segment.name, source));
+            }
+        };
+        let raw = self.pending.len() as u64;
         segment.pieces.push(Piece { file: segment.name.clone(), offset: segment.stored, stored, raw, gzip: true });
         segment.stored += stored;
         segment.raw += raw;
@@ -205,6 +219,7 @@ impl SpoolWriter {
     fn close(&mut self, truncation: Option<Truncation>) -> Result<FileEntry, SpoolError> {
         self.closed = true;
         let ended = self.end();
+        self.spool.give_back(std::mem::take(&mut self.pending));
         let mut pieces: Vec<Piece> = self.segments.drain(..).flat_map(|segment| segment.pieces).collect();
         let failed = match ended {
             Ok(last) => {
@@ -244,9 +259,10 @@ impl SpoolWriter {
             self.seal()?;
             self.pending.clear();
         }
-        if self.tail.take().is_some() {
-            // A file that stays is ignored, because the journal says where the content lies.
-            let _ = self.remove(&tail_name(self.id));
+        if let Some(tail) = self.tail.take() {
+            // The journal says where the content lies, so the file is ignored. It goes with the spool: a file system
+            // that has to find places for new files among those just removed is slow.
+            let _ = tail.set_len(0);
             self.spool.freed(block);
         }
         Ok(None)
@@ -258,6 +274,18 @@ impl SpoolWriter {
         // After a failed write the file may hold more than what was counted, and it is as good.
         let raw = written.min(MEMBER as u64);
         (raw > 0).then(|| Piece { file: tail_name(self.id), offset: 0, stored: raw, raw, gzip: false })
+    }
+}
+
+impl Outlet for SpoolWriter {
+    type Error = SpoolError;
+
+    fn write(&mut self, content: &Redacted<Vec<u8>>) -> Result<(), SpoolError> {
+        Self::write(self, content)
+    }
+
+    fn restart(&mut self) -> Result<(), SpoolError> {
+        Self::restart(self)
     }
 }
 

@@ -34,6 +34,7 @@ pub use view::SpoolStore;
 use journal::Record;
 use names::Names;
 
+use crate::bundle::format::MEMBER;
 use crate::model::{BundlePath, FileEntry, LedgerEntry};
 use crate::redact::Redacted;
 
@@ -81,6 +82,8 @@ struct Inner {
     used: AtomicU64,
     /// Bytes written since the room was looked at.
     unseen: AtomicU64,
+    /// Empty blocks with room for a member each, for artifacts to come.
+    blocks: Mutex<Vec<Vec<u8>>>,
     /// How many more bytes may be written: a full disk on demand.
     #[cfg(test)]
     budget: AtomicU64,
@@ -135,6 +138,7 @@ impl Spool {
                 names: Mutex::new(names),
                 used: AtomicU64::new(files.values().map(Stored::on_disk).sum()),
                 unseen: AtomicU64::new(LOOK_EVERY),
+                blocks: Mutex::default(),
                 files: Mutex::new(files),
                 #[cfg(test)]
                 budget: AtomicU64::new(u64::MAX),
@@ -244,6 +248,19 @@ impl Spool {
                 format!("the disk has {free} bytes left, and the archive will need up to {needed}"),
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// An empty block with room for a member.
+    fn block(&self) -> Vec<u8> {
+        locked(&self.inner.blocks).pop().unwrap_or_else(|| Vec::with_capacity(MEMBER))
+    }
+
+    /// Keeps a block for the next artifact. There are never more than there were artifacts open at a time.
+    fn give_back(&self, mut block: Vec<u8>) {
+        if block.capacity() >= MEMBER {
+            block.clear();
+            locked(&self.inner.blocks).push(block);
         }
     }
 

@@ -23,16 +23,32 @@ impl SpoolStore {
     }
 }
 
+impl SpoolStore {
+    fn find(&self, path: &str) -> Result<&Stored, StoreError> {
+        let at = self.entries.binary_search_by(|e| e.path.as_str().cmp(path));
+        at.map(|at| &self.stored[at]).map_err(|_| StoreError::NotFound(path.to_owned()))
+    }
+
+    /// Reads a whole file into a buffer that may be used again for the next one.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn read_into(&self, path: &str, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        buffer.clear();
+        for piece in &self.find(path)?.pieces {
+            let read = piece.append_to(self.spool.dir(), buffer);
+            read.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+        }
+        Ok(())
+    }
+}
+
 impl Store for SpoolStore {
     fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send + '_>, StoreError> {
-        let at = self
-            .entries
-            .binary_search_by(|e| e.path.as_str().cmp(path))
-            .map_err(|_| StoreError::NotFound(path.to_owned()))?;
-        Ok(Box::new(self.stored[at].reader(self.spool.dir())))
+        Ok(Box::new(self.find(path)?.reader(self.spool.dir())))
     }
 }

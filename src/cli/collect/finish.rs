@@ -81,7 +81,8 @@ impl Finish<'_> {
         }
     }
 
-    /// The notes of the run, who told the health of the system, and which protection the user has switched off.
+    /// The notes of the run, who told the health of the system, which protection the user has switched off, and what is
+    /// under a pseudonym.
     fn notes(
         &self,
         mut notes: BTreeMap<String, serde_json::Value>,
@@ -90,9 +91,12 @@ impl Finish<'_> {
         if let Some(sources) = health_sources(&self.session.profile.health_order, ledger) {
             notes.insert("health_sources".to_owned(), sources);
         }
-        let disabled = self.redactor.report().disabled;
-        if !disabled.is_empty() {
-            notes.insert("redaction-rules-off".to_owned(), json!(disabled));
+        let report = self.redactor.report();
+        if !report.disabled.is_empty() {
+            notes.insert("redaction-rules-off".to_owned(), json!(report.disabled));
+        }
+        if !report.pseudonyms.is_empty() {
+            notes.insert("pseudonyms".to_owned(), json!(report.pseudonyms.keys().collect::<Vec<_>>()));
         }
         notes
     }

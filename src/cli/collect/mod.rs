@@ -15,6 +15,7 @@ use super::connection::ConnectionArgs;
 use super::log::Log;
 use super::output::{Format, Output, usage};
 use super::progress::Reporter;
+use super::pseudonymise::PseudonymArgs;
 use super::select::{SelectArgs, Selection};
 use super::session::{ProfileArgs, Session};
 use super::signals::{self, Interruption};
@@ -119,6 +120,8 @@ pub(super) struct RedactionArgs {
     /// Switch a redaction rule off; manifest and summary name it (`casefile redact rules list` names all)
     #[arg(long, value_name = "ID")]
     without_rule: Vec<String>,
+    #[command(flatten)]
+    pseudonyms: PseudonymArgs,
 }
 
 impl RedactionArgs {
@@ -129,7 +132,8 @@ impl RedactionArgs {
             None => CorrelationKey::random()?,
         };
         let builder = self.redaction_rules.iter().fold(Redactor::builder(key), |b, dir| b.with_rules(dir));
-        Ok(self.without_rule.iter().fold(builder, |b, id| b.without_rule(id)).build()?)
+        let builder = self.without_rule.iter().fold(builder, |b, id| b.without_rule(id));
+        Ok(self.pseudonyms.switch_on(builder).build()?)
     }
 }
 
@@ -157,7 +161,6 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let selection = Selection::new(&args.select)?;
     let redactor = args.redaction.resolve()?;
     let log = Log::start(&redactor, output.verbose);
-    super::harden();
     super::runtime::block_on(collect(args, selection, redactor, log, *output))
 }
 

@@ -1,4 +1,4 @@
-//! `casefile redact` on archives: our own bundles, and any tar, gzip or tar.gz.
+//! `casefile redact` on archives: any tar, gzip, tar.gz or zip, and those inside of them.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -7,23 +7,27 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Component, Path};
 use std::rc::Rc;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::stream;
+use zeroize::Zeroizing;
+
+use super::{Plain, stream, zip};
 use crate::redact::Redactor;
 
 /// Archives inside of archives.
 const MAX_DEPTH: usize = 3;
 /// Members of all archives together.
-const MAX_ENTRIES: u64 = 200_000;
+pub(super) const MAX_ENTRIES: u64 = 200_000;
 /// Bytes of all members together.
 const MAX_TOTAL: u64 = 64 << 30;
 /// How many times larger than compressed the content may be, once it has `RATIO_FLOOR` bytes.
 const RATIO: u64 = 200;
 const RATIO_FLOOR: u64 = 16 << 20;
+/// Largest zip inside of another archive. It has to be read from its end, and nothing raw may stand on the disk.
+const MAX_NESTED_ZIP: u64 = 64 << 20;
 /// Bytes that tell what a file is.
 const HEAD: usize = 512;
 
@@ -60,19 +64,37 @@ impl Shape {
 
 /// What all members together have used up.
 #[derive(Default)]
-struct Budget {
+pub(super) struct Budget {
     entries: u64,
-    total: Rc<Cell<u64>>,
+    pub(super) total: Rc<Cell<u64>>,
+}
+
+impl Budget {
+    /// Takes one member.
+    pub(super) fn entry(&mut self) -> anyhow::Result<()> {
+        self.entries += 1;
+        ensure!(self.entries <= MAX_ENTRIES, "it has more than {MAX_ENTRIES} members");
+        Ok(())
+    }
+}
+
+/// Whether all that may be unpacked was unpacked, so that nothing more is read.
+pub(super) fn is_exhausted(budget: &Budget) -> bool {
+    budget.total.get() > MAX_TOTAL || budget.entries > MAX_ENTRIES
 }
 
 /// Redacts an archive into `target`; gives the number of members that were left out.
-pub(super) fn run(redactor: &Redactor, name: &str, source: File, target: &mut File) -> anyhow::Result<u64> {
-    content(redactor, name, Box::new(source), target, 0, &mut Budget::default())
-        .with_context(|| format!("{name} cannot be redacted as an archive"))
+pub(super) fn run(redactor: &Redactor, name: &str, mut source: File, target: &mut File) -> anyhow::Result<u64> {
+    let mut budget = Budget::default();
+    let result = match Shape::of_file(&mut source)? {
+        Shape::Zip => zip::members(redactor, &mut source, target, 0, &mut budget),
+        _ => content(redactor, name, Box::new(source), target, 0, &mut budget),
+    };
+    result.with_context(|| format!("{name} cannot be redacted as an archive"))
 }
 
 /// Redacts one member, and what is inside of it, into an empty file.
-fn content(
+pub(super) fn content(
     redactor: &Redactor,
     name: &str,
     mut source: Box<dyn Read + '_>,
@@ -100,6 +122,12 @@ fn content(
             encoder.finish()?.flush()?;
             Ok(stubs)
         }
+        Shape::Zip if depth <= MAX_DEPTH => {
+            let mut whole = Zeroizing::new(Vec::new());
+            let read = source.by_ref().take(MAX_NESTED_ZIP + 1).read_to_end(&mut whole)?;
+            ensure!(read as u64 <= MAX_NESTED_ZIP, "a zip inside of an archive is larger than {MAX_NESTED_ZIP} bytes");
+            zip::members(redactor, &mut io::Cursor::new(whole.as_slice()), target, depth, budget)
+        }
         Shape::Tar if depth <= MAX_DEPTH => members(redactor, source, target, depth, budget),
         _ => stream(redactor, name, &mut source, target),
     }
@@ -118,8 +146,7 @@ fn members(
     let mut stubs = 0;
     for entry in archive.entries()? {
         let mut entry = entry?;
-        budget.entries += 1;
-        ensure!(budget.entries <= MAX_ENTRIES, "it has more than {MAX_ENTRIES} members");
+        budget.entry()?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = redactor.text(&path).into_inner();
         // A name that leads elsewhere, or that another member has, is never written.
@@ -155,13 +182,10 @@ fn members(
                 let result = content(redactor, &name, Box::new(plain), &mut clean, depth + 1, budget);
                 stubs += match result {
                     Ok(stubs) => stubs,
-                    Err(error) if budget.total.get() <= MAX_TOTAL => {
+                    Err(error) if !is_exhausted(budget) => {
                         // An archive inside that is broken or a bomb: a stub, and never a part of it.
                         let reason = format!("{error:#}");
-                        redactor.note_stub(&name, &reason);
-                        clean.set_len(0)?;
-                        clean.rewind()?;
-                        clean.write_all(redactor.stub(&reason).get())?;
+                        redactor.leave_stub(&name, &mut Plain(&mut clean), &reason)?;
                         1
                     }
                     Err(error) => return Err(error),
@@ -180,16 +204,16 @@ fn members(
 }
 
 /// Whether a name stays below the directory that it is unpacked in.
-fn is_inside(name: &str) -> bool {
+pub(super) fn is_inside(name: &str) -> bool {
     !name.is_empty()
         && !name.contains(['\0', '\\'])
         && Path::new(name).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }
 
 /// Counts the packed bytes.
-struct Counted<R> {
-    inner: R,
-    count: Rc<Cell<u64>>,
+pub(super) struct Counted<R> {
+    pub(super) inner: R,
+    pub(super) count: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Counted<R> {
@@ -201,11 +225,11 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Refuses content that is far larger than what it was packed into.
-struct Guarded<R> {
-    inner: R,
-    packed: Rc<Cell<u64>>,
-    count: u64,
-    total: Rc<Cell<u64>>,
+pub(super) struct Guarded<R> {
+    pub(super) inner: R,
+    pub(super) packed: Rc<Cell<u64>>,
+    pub(super) count: u64,
+    pub(super) total: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Guarded<R> {
@@ -240,9 +264,4 @@ fn spend(total: &Cell<u64>, bytes: usize) -> io::Result<()> {
         return Err(io::Error::other(format!("it holds more than {MAX_TOTAL} bytes")));
     }
     Ok(())
-}
-
-/// Why a zip is not read.
-pub(super) fn refuse_zip(name: &str) -> anyhow::Result<()> {
-    bail!("{name} is a zip archive, which is not read; unpack it and name the directory")
 }

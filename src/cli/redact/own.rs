@@ -1,16 +1,14 @@
 //! `casefile redact` on a bundle of ours: every file again, with a new manifest.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::super::inspect;
-use super::CHUNK;
 use crate::bundle::{self, PackOptions, Spool, Store, Target, format};
 use crate::model::{Kept, Manifest, Truncation};
-use crate::redact::{Format, Redacted, Redactor};
+use crate::redact::{CopyError, Format, Redactor};
 
 /// Files that the run made itself, in the order of the archive. `redaction.json` and the manifest are made anew.
 const REPORTS: [&str; 4] = [format::SUMMARY, format::TRIAGE, format::REPORT, format::LOG];
@@ -92,35 +90,11 @@ fn artifact(
     truncation: Option<Truncation>,
 ) -> anyhow::Result<u64> {
     let mut writer = spool.artifact(&redactor.text(path), None)?;
-    let mut stream = redactor.stream(path, Format::of_path(path));
-    let mut chunk = vec![0; CHUNK];
-    let mut out = Redacted::buffer();
-    loop {
-        let read = match content.read(&mut chunk) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.with_context(|| format!("cannot read {path} in the bundle"))?,
-        };
-        out.clear();
-        let step = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            if read == 0 { stream.finish(&mut out) } else { stream.push(&chunk[..read], &mut out) }
-        }));
-        let reason = match step {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the redaction engine panicked".to_owned()),
-        };
-        if let Some(reason) = reason {
-            redactor.note_stub(path, &reason);
-            writer.restart()?;
-            writer.write(&redactor.stub(&reason))?;
-            let cut = Truncation { reason: "redaction-failed".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
-            writer.finish(Some(cut))?;
-            return Ok(1);
-        }
-        writer.write(&out)?;
-        if read == 0 {
-            writer.finish(truncation)?;
-            return Ok(0);
-        }
-    }
+    let sound = redactor.copy(path, Format::of_path(path), content, &mut writer).map_err(|error| match error {
+        CopyError::Read(e) => anyhow::Error::new(e).context(format!("cannot read {path} in the bundle")),
+        CopyError::Write(e) => e.into(),
+    })?;
+    let cut = Truncation { reason: "redaction-failed".to_owned(), dropped_bytes: None, kept: Kept::Oldest };
+    writer.finish(if sound { truncation } else { Some(cut) })?;
+    Ok(u64::from(!sound))
 }

@@ -24,8 +24,9 @@ const FILTER: u32 = 20;
 pub struct Sweep {
     redactor: Redactor,
     needles: Vec<Needle>,
-    /// First eight bytes of a needle, and the needles that begin with them.
-    heads: HashMap<u64, Vec<u32>>,
+    /// Seven bytes of needles: the needles that have them, and behind how many bytes. Every second place of a text is
+    /// looked at, so each needle has the seven bytes at its beginning and those one further on.
+    heads: HashMap<u64, Vec<(u32, usize)>>,
     /// One bit for each hash of a head: most places are turned down without a look into the table.
     filter: Vec<u64>,
 }
@@ -44,8 +45,9 @@ fn hash(head: u64) -> usize {
     (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER)) as usize
 }
 
+/// The first seven of at least eight bytes.
 fn head(bytes: &[u8]) -> Option<u64> {
-    bytes.first_chunk::<8>().map(|head| u64::from_le_bytes(*head))
+    bytes.first_chunk::<8>().map(|head| u64::from_le_bytes(*head) << 8)
 }
 
 impl Sweep {
@@ -60,10 +62,15 @@ impl Sweep {
         };
         for (id, value) in values.iter() {
             for (form, text) in forms(&value.text) {
-                let Some(head) = head(&text) else { continue };
-                let bit = hash(head);
-                sweep.filter[bit / 64] |= 1 << (bit % 64);
-                sweep.heads.entry(head).or_default().push(u32::try_from(sweep.needles.len()).ok()?);
+                let index = u32::try_from(sweep.needles.len()).ok()?;
+                let Some(first) = head(&text) else { continue };
+                // A needle of eight bytes has no ninth; what stands behind it is shifted out.
+                let second = head(&[&text[1..], b"\0"].concat()).unwrap_or_default();
+                for (behind, head) in [first, second].into_iter().enumerate() {
+                    let bit = hash(head);
+                    sweep.filter[bit / 64] |= 1 << (bit % 64);
+                    sweep.heads.entry(head).or_default().push((index, behind));
+                }
                 sweep.needles.push(Needle { text, form, rule: value.rule, id: *id });
             }
         }
@@ -159,20 +166,34 @@ impl Sweep {
 
     /// The first match that begins in `at..limit`; the longest one of its place.
     fn next(&self, block: &[u8], at: usize, limit: usize) -> Option<(usize, &Needle)> {
-        for (i, window) in block.get(at..)?.windows(8).take(limit.saturating_sub(at)).enumerate() {
-            let head = head(window)?;
+        // The last places have fewer than eight bytes behind them and still may hold the second head of a needle.
+        let mut last = [0; 16];
+        let tail = block.len().saturating_sub(8).max(at);
+        let rest = block.get(tail..)?;
+        last[..rest.len()].copy_from_slice(rest);
+        let mut place = at;
+        while place <= limit && place < block.len() {
+            let bytes = if place < tail { &block[place..] } else { &last[place - tail..] };
+            let head = head(bytes)?;
             let bit = hash(head);
-            if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
-                continue;
+            if self.filter[bit / 64] >> (bit % 64) & 1 != 0
+                && let Some(found) = self.at(block, place, head, at..limit)
+            {
+                return Some(found);
             }
-            let Some(list) = self.heads.get(&head) else { continue };
-            let rest = &block[at + i..];
-            let found = list.iter().filter_map(|n| self.needles.get(*n as usize)).filter(|n| rest.starts_with(&n.text));
-            if let Some(needle) = found.max_by_key(|n| n.text.len()) {
-                return Some((at + i, needle));
-            }
+            place += 2;
         }
         None
+    }
+
+    /// The first and longest needle that has its head at a place.
+    fn at(&self, block: &[u8], place: usize, head: u64, within: std::ops::Range<usize>) -> Option<(usize, &Needle)> {
+        let matches = self.heads.get(&head)?.iter().filter_map(|(index, behind)| {
+            let start = place.checked_sub(*behind).filter(|start| within.contains(start))?;
+            let needle = self.needles.get(*index as usize)?;
+            block[start..].starts_with(&needle.text).then_some((start, needle))
+        });
+        matches.min_by_key(|(start, needle)| (*start, std::cmp::Reverse(needle.text.len())))
     }
 }
 

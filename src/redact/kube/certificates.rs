@@ -8,7 +8,7 @@ use super::dom::Node;
 const MAX: usize = 16;
 
 /// Describes the certificates of a PEM text.
-pub(super) fn describe(pem: &[u8]) -> Vec<Node> {
+pub(super) fn describe(pem: &[u8]) -> Vec<Node<'static>> {
     x509_parser::pem::Pem::iter_from_buffer(pem)
         .filter_map(Result::ok)
         .filter(|block| block.label == "CERTIFICATE")
@@ -18,7 +18,7 @@ pub(super) fn describe(pem: &[u8]) -> Vec<Node> {
             let date = |t: x509_parser::time::ASN1Time| {
                 chrono::DateTime::from_timestamp(t.timestamp(), 0).map(|t| t.format("%Y-%m-%dT%H:%M:%SZ").to_string())
             };
-            let field = |key: &str, value: String| (key.to_owned(), Node::Text(value));
+            let field = |key: &'static str, value: String| (key.into(), Node::text(value));
             Some(Node::Object(vec![
                 field("subject", certificate.subject().to_string()),
                 field("issuer", certificate.issuer().to_string()),

@@ -1,33 +1,49 @@
 //! A JSON tree that keeps what a typed one loses: the text of numbers, the order of members, and duplicates.
+//!
+//! Texts are borrowed from the document wherever they stand in it as they are, which is nearly everywhere.
+
+use std::borrow::Cow;
 
 /// Deepest nesting of an object.
 const MAX_DEPTH: usize = 256;
+/// Field that says which client wrote which field: a third of most objects, and of no use here.
+const MANAGED_FIELDS: &str = "managedFields";
+/// Longest number that is in the range of any reader, whatever its digits are.
+const PLAIN_NUMBER: usize = 18;
 
-/// A JSON value.
+/// A JSON value. A borrowed text needs no escapes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(super) enum Node<'a> {
     /// `null`, `true`, `false` or a number, as written.
-    Literal(String),
-    Text(String),
-    List(Vec<Node>),
-    Object(Vec<(String, Node)>),
+    Literal(Cow<'a, str>),
+    Text(Cow<'a, str>),
+    List(Vec<Node<'a>>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-impl Node {
-    /// Parses one JSON document. The error says why it is none.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser { text, at: 0 };
+/// A parsed document.
+pub(super) struct Parsed<'a> {
+    pub(super) node: Node<'a>,
+    /// Whether there were `managedFields`, which are left out.
+    pub(super) shortened: bool,
+}
+
+impl<'a> Node<'a> {
+    /// Parses one JSON document, without its `managedFields`. The error says why it is none.
+    pub(super) fn parse(text: &'a str) -> Result<Parsed<'a>, String> {
+        let mut parser = Parser { text, at: 0, shortened: false };
         let node = parser.value(0)?;
         parser.blank();
         if parser.at == text.len() {
-            Ok(node)
+            Ok(Parsed { node, shortened: parser.shortened })
         } else {
             Err(format!("something follows the JSON at byte {}", parser.at))
         }
     }
 
+    /// A text that may need escapes.
     pub(super) fn text(value: impl Into<String>) -> Self {
-        Self::Text(value.into())
+        Self::Text(Cow::Owned(value.into()))
     }
 
     pub(super) fn as_text(&self) -> Option<&str> {
@@ -44,64 +60,97 @@ impl Node {
         members.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)
     }
 
-    pub(super) fn write(&self, out: &mut String) {
+    /// Appends the JSON text.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Literal(text) => out.push_str(text),
+            Self::Literal(text) => out.extend_from_slice(text.as_bytes()),
             Self::Text(text) => quote(text, out),
             Self::List(items) => {
-                out.push('[');
+                out.push(b'[');
                 for (i, item) in items.iter().enumerate() {
                     if i > 0 {
-                        out.push(',');
+                        out.push(b',');
                     }
                     item.write(out);
                 }
-                out.push(']');
+                out.push(b']');
             }
             Self::Object(members) => {
-                out.push('{');
+                out.push(b'{');
                 for (i, (key, value)) in members.iter().enumerate() {
                     if i > 0 {
-                        out.push(',');
+                        out.push(b',');
                     }
                     quote(key, out);
-                    out.push(':');
+                    out.push(b':');
                     value.write(out);
                 }
-                out.push('}');
+                out.push(b'}');
             }
         }
     }
 
     pub(super) fn to_json(&self) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         self.write(&mut out);
-        out
+        // Made of texts and ASCII only, so nothing is ever lost.
+        String::from_utf8_lossy(&out).into_owned()
     }
 }
 
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
+fn quote(text: &Cow<'_, str>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    match text {
+        Cow::Borrowed(plain) => out.extend_from_slice(plain.as_bytes()),
+        Cow::Owned(text) => escape(text.as_bytes(), out),
     }
-    out.push('"');
+    out.push(b'"');
+}
+
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    loop {
+        let (plain, behind) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((special, more)) = behind.split_first() else { return };
+        match special {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
+        }
+        rest = more;
+    }
+}
+
+/// How many bytes stand in front of the first quote, backslash or control character. Eight are looked at together.
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*eight);
+        let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & TOPS;
+        let found =
+            below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
+        if found != 0 {
+            // A borrow reaches only bytes behind the first hit.
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|b| **b >= 0x20 && !matches!(b, b'"' | b'\\')).count()
 }
 
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    shortened: bool,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -116,7 +165,7 @@ impl Parser<'_> {
         Err(format!("{what} at byte {}", self.at))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, String> {
+    fn value(&mut self, depth: usize) -> Result<Node<'a>, String> {
         if depth > MAX_DEPTH {
             return self.fail("nesting is too deep");
         }
@@ -125,40 +174,49 @@ impl Parser<'_> {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.list(depth),
             Some(b'"') => Ok(Node::Text(self.string()?)),
-            Some(b) if b.is_ascii_alphanumeric() || b == b'-' => {
-                let rest = &self.text.as_bytes()[self.at..];
-                let len =
-                    rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
-                let literal = &self.text[self.at..self.at + len];
-                if !matches!(literal, "null" | "true" | "false")
-                    && serde_json::from_str::<serde_json::Number>(literal).is_err()
-                {
-                    return self.fail("an unknown literal");
-                }
-                self.at += len;
-                Ok(Node::Literal(literal.to_owned()))
-            }
+            Some(b) if b.is_ascii_alphanumeric() || b == b'-' => self.literal(),
             _ => self.fail("a value is missing"),
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Node, String> {
+    fn literal(&mut self) -> Result<Node<'a>, String> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
+        let literal = &self.text[self.at..self.at + len];
+        let known = matches!(literal, "null" | "true" | "false")
+            || is_plain_number(literal)
+            || serde_json::from_str::<serde_json::Number>(literal).is_ok();
+        if !known {
+            return self.fail("an unknown literal");
+        }
+        self.at += len;
+        Ok(Node::Literal(Cow::Borrowed(literal)))
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Node<'a>, String> {
         self.at += 1;
         let mut members = Vec::new();
+        let mut first = true;
         loop {
             self.blank();
             match self.peek() {
-                Some(b'}') if members.is_empty() => break,
+                Some(b'}') if first => break,
                 Some(b'"') => {}
                 _ => return self.fail("a key is missing"),
             }
+            first = false;
             let key = self.string()?;
             self.blank();
             if self.peek() != Some(b':') {
                 return self.fail("a colon is missing");
             }
             self.at += 1;
-            members.push((key, self.value(depth + 1)?));
+            if key == MANAGED_FIELDS {
+                self.skip(depth + 1)?;
+                self.shortened = true;
+            } else {
+                members.push((key, self.value(depth + 1)?));
+            }
             self.blank();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -170,7 +228,7 @@ impl Parser<'_> {
         Ok(Node::Object(members))
     }
 
-    fn list(&mut self, depth: usize) -> Result<Node, String> {
+    fn list(&mut self, depth: usize) -> Result<Node<'a>, String> {
         self.at += 1;
         let mut items = Vec::new();
         loop {
@@ -190,30 +248,72 @@ impl Parser<'_> {
         Ok(Node::List(items))
     }
 
-    fn string(&mut self) -> Result<String, String> {
-        let bytes = self.text.as_bytes();
-        let start = self.at;
-        let mut end = start + 1;
+    /// Passes over a value of which nothing is kept. Only its strings and brackets are looked at.
+    fn skip(&mut self, depth: usize) -> Result<(), String> {
+        self.blank();
+        let mut open = depth;
         loop {
-            match memchr::memchr2(b'"', b'\\', bytes.get(end..).unwrap_or_default()) {
-                None => return self.fail("a string is not closed"),
-                Some(i) if bytes[end + i] == b'\\' => end += i + 2,
-                Some(i) => {
-                    end += i + 1;
-                    break;
+            match self.peek() {
+                Some(b'"') => drop(self.string_end()?),
+                Some(b'{' | b'[') => {
+                    open += 1;
+                    if open > MAX_DEPTH {
+                        return self.fail("nesting is too deep");
+                    }
+                    self.at += 1;
                 }
+                Some(b'}' | b']') if open > depth => {
+                    open -= 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']') | None => return self.fail("a value is missing"),
+                Some(_) if open == depth => drop(self.literal()?),
+                Some(_) => self.at += 1,
+            }
+            if open == depth {
+                return Ok(());
             }
         }
-        self.at = end;
-        let raw = &self.text[start..end];
-        if raw.contains('\\') {
-            serde_json::from_str(raw).map_err(|e| format!("a broken string at byte {start}: {e}"))
-        } else if raw.bytes().any(|b| b < 0x20) {
-            Err(format!("a control character in the string at byte {start}"))
+    }
+
+    /// Goes behind the string that begins here; gives where it began and whether it has escapes.
+    fn string_end(&mut self) -> Result<(usize, bool), String> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let (mut end, mut escaped) = (start + 1, false);
+        loop {
+            end += plain_len(bytes.get(end..).unwrap_or_default());
+            match bytes.get(end) {
+                None => return self.fail("a string is not closed"),
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    end += 2;
+                }
+                Some(_) => return Err(format!("a control character in the string at byte {start}")),
+            }
+        }
+        self.at = end + 1;
+        Ok((start, escaped))
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, String> {
+        let (start, escaped) = self.string_end()?;
+        let raw = &self.text[start..self.at];
+        if escaped {
+            serde_json::from_str(raw).map(Cow::Owned).map_err(|e| format!("a broken string at byte {start}: {e}"))
         } else {
-            Ok(raw[1..raw.len() - 1].to_owned())
+            Ok(Cow::Borrowed(&raw[1..raw.len() - 1]))
         }
     }
+}
+
+/// An integer of few digits; all else is left to a real parser.
+fn is_plain_number(literal: &str) -> bool {
+    let digits = literal.strip_prefix('-').unwrap_or(literal).as_bytes();
+    digits.len() <= PLAIN_NUMBER
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits.first().is_some_and(|d| *d != b'0' || digits.len() == 1)
 }
 
 #[cfg(test)]
@@ -223,7 +323,7 @@ mod tests {
     #[test]
     fn numbers_order_and_duplicates_survive() {
         let text = r#"{"z":18446744073709551615,"a":[1.10,-0,1e3,123456789012345678901234567890],"a":null,"t":"a\"\\\n\u0001é"}"#;
-        assert_eq!(Node::parse(text).unwrap().to_json(), text);
+        assert_eq!(Node::parse(text).unwrap().node.to_json(), text);
     }
 
     #[test]
@@ -232,5 +332,38 @@ mod tests {
             assert!(Node::parse(text).is_err(), "{text}");
         }
         assert!(Node::parse(&"[".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn managed_fields_are_passed_over() {
+        let text = r#"{"managedFields":[{"a":"}]\\\"","b":{"c":[1,null]}}],"a":{"managedFields":null},"z":{"managedFields":{},"b":1}}"#;
+        let parsed = Node::parse(text).unwrap();
+        assert_eq!(parsed.node.to_json(), r#"{"a":{},"z":{"b":1}}"#);
+        assert!(parsed.shortened && !Node::parse("{}").unwrap().shortened);
+        for text in [
+            r#"{"managedFields":"#,
+            r#"{"managedFields":}"#,
+            r#"{"managedFields":[}"#,
+            r#"{"managedFields":x}"#,
+            r#"{"managedFields":["a}"#,
+            r#"{"managedFields":1,}"#,
+        ] {
+            assert!(Node::parse(text).is_err(), "{text}");
+        }
+        assert!(Node::parse(&format!("{{\"managedFields\":{}", "[".repeat(10_000))).is_err());
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_at_every_place() {
+        for len in 0..40 {
+            for (place, special) in (0..len).flat_map(|p| [(p, b'"'), (p, b'\\'), (p, 0x1f), (p, 0)]) {
+                for other in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+                    let mut bytes = vec![other; len];
+                    assert_eq!(plain_len(&bytes), len);
+                    bytes[place] = special;
+                    assert_eq!(plain_len(&bytes), place, "{special} after {other}");
+                }
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod dom;
+mod look;
 mod objects;
 mod sanitise;
 

@@ -2,8 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use zeroize::Zeroizing;
+
 use super::dom::Node;
+use super::look::needs_walk;
 use super::sanitise::Sanitiser;
+use crate::redact::stream::Lines;
 use crate::redact::{Format, Redacted, Redactor};
 
 /// Largest object that is sanitised; the API server stores none that comes near it.
@@ -20,53 +24,70 @@ pub struct ObjectStream {
     api_version: String,
     kind: String,
     count: usize,
+    /// The byte engine, and the text of the object that is on its way into it.
+    lines: Lines,
+    line: Zeroizing<Vec<u8>>,
 }
 
 impl ObjectStream {
     pub(in crate::redact) fn new(redactor: Redactor, file: &str, api_version: &str, kind: &str) -> Self {
-        Self { redactor, file: file.to_owned(), api_version: api_version.to_owned(), kind: kind.to_owned(), count: 0 }
+        let lines = Lines::new(redactor.clone(), file, Format::Json);
+        Self {
+            redactor,
+            file: file.to_owned(),
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            count: 0,
+            lines,
+            line: Zeroizing::new(Vec::new()),
+        }
     }
 
     /// Takes the JSON text of one object and appends it, redacted, to `out`.
     pub fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) {
-        let result = catch_unwind(AssertUnwindSafe(|| self.object(raw)));
-        let text = result.unwrap_or_else(|_| Err("the sanitiser panicked".to_owned())).unwrap_or_else(|reason| {
+        let separator = if self.count == 0 { self.head() } else { ",\n".to_owned() };
+        out.inner_mut().extend_from_slice(separator.as_bytes());
+        let start = out.get().len();
+        let result = catch_unwind(AssertUnwindSafe(|| self.object(raw, out)));
+        if let Err(reason) = result.unwrap_or_else(|_| Err("the sanitiser panicked".to_owned())) {
             let reason = self.redactor.text(&reason).into_inner();
             self.redactor.note_stub(&format!("{}#{}", self.file, self.count), &reason);
-            let member = |key: &str, value: Node| (key.to_owned(), value);
+            let member = |key: &'static str, value: Node<'static>| (key.into(), value);
             let stub = Node::Object(vec![
                 member("apiVersion", Node::text(&self.api_version)),
                 member("kind", Node::text(&self.kind)),
                 member("metadata", Node::Object(Vec::new())),
                 member("casefileStub", Node::text(reason)),
             ]);
-            stub.to_json().into_bytes()
-        });
-        let out = out.inner_mut();
-        out.extend_from_slice(if self.count == 0 { self.head() } else { ",\n".to_owned() }.as_bytes());
-        out.extend_from_slice(&text);
+            // Nothing of an object that broke redaction can be trusted.
+            out.inner_mut().truncate(start);
+            stub.write(out.inner_mut());
+        }
         self.count += 1;
     }
 
-    fn object(&self, raw: &[u8]) -> Result<Vec<u8>, String> {
+    fn object(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), String> {
         if raw.len() > MAX_OBJECT {
             return Err(format!("the object is larger than {MAX_OBJECT} bytes"));
         }
         let text = std::str::from_utf8(raw).map_err(|_| "the object is not UTF-8".to_owned())?;
-        let mut node = Node::parse(text).map_err(|e| format!("the object is not JSON: {e}"))?;
+        let parsed = Node::parse(text).map_err(|e| format!("the object is not JSON: {e}"))?;
+        let mut node = parsed.node;
         let Node::Object(members) = &mut node else { return Err("the object is not a JSON object".to_owned()) };
         for (key, value) in [("kind", &self.kind), ("apiVersion", &self.api_version)] {
             if !members.iter().any(|(k, _)| k == key) {
-                members.insert(0, (key.to_owned(), Node::text(value)));
+                members.insert(0, (key.into(), Node::text(value)));
             }
         }
         Sanitiser::new(&self.redactor, &self.file).object(&mut node);
         // The byte engine is the net under the types.
-        let line = node.to_json();
-        let redacted = self.redactor.bytes(&self.file, Format::Json, line.as_bytes()).map_err(|e| e.to_string())?;
-        let text = redacted.into_inner();
-        let sound = text == line.as_bytes() || std::str::from_utf8(&text).is_ok_and(|t| Node::parse(t).is_ok());
-        if sound { Ok(text) } else { Err("the redacted object would not be JSON any more".to_owned()) }
+        self.line.clear();
+        node.write(&mut self.line);
+        let walk = needs_walk(&node, self.line.len());
+        let start = out.get().len();
+        let changed = self.lines.document(&mut self.line, walk, out).map_err(|e| e.to_string())?;
+        let sound = !changed || std::str::from_utf8(&out.get()[start..]).is_ok_and(|t| Node::parse(t).is_ok());
+        if sound { Ok(()) } else { Err("the redacted object would not be JSON any more".to_owned()) }
     }
 
     /// Closes the list.
@@ -87,5 +108,63 @@ impl ObjectStream {
         let kind = Node::text(format!("{}List", self.kind)).to_json();
         let version = Node::text(&self.api_version).to_json();
         format!("{{\"kind\":{kind},\"apiVersion\":{version},\"metadata\":{{}},\"items\":[\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::redact::CorrelationKey;
+
+    fn lists(dir: &Path, found: &mut Vec<Vec<u8>>) {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                lists(&entry.path(), found);
+            } else if entry.path().extension().is_some_and(|e| e == "json") {
+                found.push(std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+
+    /// Objects that the walker for JSON does not see come out as if it had seen them.
+    #[test]
+    fn what_is_not_walked_holds_nothing_for_the_walker() {
+        let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+        let mut files = Vec::new();
+        lists(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"), &mut files);
+        let mut count = 0;
+        for file in files {
+            let Ok(serde_json::Value::Object(list)) = serde_json::from_slice(&file) else { continue };
+            let Some(serde_json::Value::Array(items)) = list.get("items") else { continue };
+            for item in items {
+                let mut out = Redacted::buffer();
+                let mut stream = redactor.objects("a", "v1", "Thing");
+                stream.push(item.to_string().as_bytes(), &mut out);
+                stream.finish(&mut out);
+                let again = redactor.bytes("a", Format::Json, out.get()).unwrap();
+                assert_eq!(String::from_utf8_lossy(again.get()), String::from_utf8_lossy(out.get()));
+                count += 1;
+            }
+        }
+        assert!(count > 100, "only {count} objects");
+    }
+
+    #[test]
+    fn one_broken_object_costs_itself() {
+        let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+        let mut out = Redacted::buffer();
+        let mut stream = redactor.objects("a", "v1", "Pod");
+        for object in [r#"{"a":1}"#, r#"{"password":"Hunter2xyz""#, r#"{"password":"Hunter2xyz","managedFields":[]}"#] {
+            stream.push(object.as_bytes(), &mut out);
+        }
+        stream.finish(&mut out);
+        let list: serde_json::Value = serde_json::from_slice(out.get()).unwrap();
+        assert_eq!(list["items"][0]["a"], 1);
+        assert!(list["items"][1]["casefileStub"].as_str().unwrap().contains("not JSON"));
+        assert!(list["items"][2]["password"].as_str().unwrap().starts_with("REDACTED-password-"));
+        assert_eq!(list["items"][2].get("managedFields"), None);
+        assert!(!String::from_utf8_lossy(out.get()).contains("Hunter2"));
     }
 }

@@ -1,12 +1,13 @@
 //! Walks an object by what Kubernetes means by its fields.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::certificates;
-use super::dom::Node;
+use super::dom::{Node, Parsed};
 use crate::redact::rules::engine;
 use crate::redact::scan::value::{is_placeholder, judge};
 use crate::redact::scan::words::{Class, classify};
@@ -26,15 +27,17 @@ pub(super) struct Sanitiser<'a> {
     counts: BTreeMap<u16, u64>,
     ids: Vec<Id>,
     embedded: usize,
+    /// Whether something was replaced since this was last cleared.
+    changed: bool,
 }
 
 impl<'a> Sanitiser<'a> {
     pub(super) fn new(redactor: &'a Redactor, file: &'a str) -> Self {
-        Self { redactor, file, counts: BTreeMap::new(), ids: Vec::new(), embedded: 0 }
+        Self { redactor, file, counts: BTreeMap::new(), ids: Vec::new(), embedded: 0, changed: false }
     }
 
     /// Sanitises an object and everything inside it.
-    pub(super) fn object(&mut self, node: &mut Node) {
+    pub(super) fn object(&mut self, node: &mut Node<'_>) {
         match node {
             Node::Object(_) => {
                 match node.get("kind").and_then(Node::as_text) {
@@ -46,7 +49,6 @@ impl<'a> Sanitiser<'a> {
                 }
                 self.pair(node);
                 let Node::Object(members) = node else { return };
-                members.retain(|(key, _)| key != "managedFields");
                 for (key, value) in members.iter_mut() {
                     self.member(key, value);
                 }
@@ -59,7 +61,7 @@ impl<'a> Sanitiser<'a> {
         }
     }
 
-    fn member(&mut self, key: &str, value: &mut Node) {
+    fn member(&mut self, key: &str, value: &mut Node<'_>) {
         match key {
             "annotations" => self.annotations(value),
             // Certificates of authorities are public, and triage reads their dates.
@@ -67,9 +69,9 @@ impl<'a> Sanitiser<'a> {
             _ => {
                 if let Node::Text(text) = value
                     && text.starts_with('{')
-                    && let Some(clean) = self.embedded(text)
                 {
-                    *text = clean;
+                    self.embedded(text);
+                    return;
                 }
                 self.object(value);
             }
@@ -81,6 +83,7 @@ impl<'a> Sanitiser<'a> {
         let inner = self.redactor.inner();
         let id = inner.ids.of(value);
         self.redactor.confirm(rule, value);
+        self.changed = true;
         *self.counts.entry(rule).or_default() += 1;
         self.ids.push(id);
         token::replacement(inner.set.kind(rule), id)
@@ -90,15 +93,16 @@ impl<'a> Sanitiser<'a> {
         self.redactor.inner().set.is_own(value)
     }
 
-    fn secret(&mut self, node: &mut Node) {
-        let earlier = annotation(node, SECRET_DATA).and_then(|text| Node::parse(text).ok());
-        let mut notes = Vec::new();
+    fn secret(&mut self, node: &mut Node<'_>) {
+        let earlier = annotation(node, SECRET_DATA).map(str::to_owned);
+        let earlier = earlier.as_deref().and_then(|text| Node::parse(text).ok()).map(|parsed| parsed.node);
+        let mut notes: Vec<(Cow<'_, str>, Node<'_>)> = Vec::new();
         for field in ["data", "stringData"] {
             let Some(data) = node.get_mut(field) else { continue };
             let Node::Object(members) = data else {
                 // Not what the API knows; nothing of it can be trusted.
                 let text = data.to_json();
-                *data = Node::Text(self.replace(engine::KUBERNETES_SECRET, text.as_bytes()));
+                *data = Node::text(self.replace(engine::KUBERNETES_SECRET, text.as_bytes()));
                 continue;
             };
             for (key, value) in members.iter_mut() {
@@ -115,30 +119,33 @@ impl<'a> Sanitiser<'a> {
                     continue;
                 }
                 if plain.is_empty() {
-                    notes.push((key.clone(), Node::Object(vec![("bytes".to_owned(), Node::Literal("0".to_owned()))])));
+                    notes.push((key.clone(), Node::Object(vec![("bytes".into(), Node::Literal("0".into()))])));
+                    self.changed |= value.as_text() != Some("");
                     *value = Node::text("");
                     continue;
                 }
                 let replacement = self.replace(engine::KUBERNETES_SECRET, &plain);
                 let id = self.redactor.inner().ids.of(&plain).text();
                 let mut note = vec![
-                    ("bytes".to_owned(), Node::Literal(plain.len().to_string())),
-                    ("id".to_owned(), Node::Text(id)),
+                    ("bytes".into(), Node::Literal(plain.len().to_string().into())),
+                    ("id".into(), Node::text(id)),
                 ];
                 let certificates = certificates::describe(&plain);
                 if !certificates.is_empty() {
-                    note.push(("certificates".to_owned(), Node::List(certificates)));
+                    note.push(("certificates".into(), Node::List(certificates)));
                 }
                 notes.push((key.clone(), Node::Object(note)));
-                *value = Node::Text(if field == "data" { STANDARD.encode(replacement) } else { replacement });
+                *value = Node::text(if field == "data" { STANDARD.encode(replacement) } else { replacement });
             }
         }
         if !notes.is_empty() {
-            annotate(node, SECRET_DATA, Node::Object(notes).to_json());
+            let notes = Node::Object(notes).to_json();
+            self.changed = self.changed || annotation(node, SECRET_DATA) != Some(&notes);
+            annotate(node, SECRET_DATA, notes);
         }
     }
 
-    fn config_map(&mut self, node: &mut Node) {
+    fn config_map(&mut self, node: &mut Node<'_>) {
         for field in ["data", "binaryData"] {
             let Some(Node::Object(members)) = node.get_mut(field) else { continue };
             for (key, value) in members.iter_mut() {
@@ -147,17 +154,20 @@ impl<'a> Sanitiser<'a> {
                 if let Some(rule) = judge(set, classify(key.as_bytes()), text.as_bytes())
                     && !text.contains('\n')
                 {
-                    *text = self.replace(rule, text.clone().as_bytes());
+                    *text = Cow::Owned(self.replace(rule, text.as_bytes()));
                 } else if field == "data" && !public(key, text) {
                     let format = format_of(key, text);
-                    *text = self.document(format, text);
+                    self.document(format, text);
                 } else if field == "binaryData" {
-                    let plain = token::base64_bytes(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes());
+                    let plain = token::base64_bytes(text.as_bytes()).unwrap_or_else(|| text.as_bytes().to_vec());
                     let clean = self.redactor.bytes(self.file, format_of(key, ""), &plain);
                     match clean.map(crate::redact::Redacted::into_inner) {
                         Ok(clean) if clean == plain => {}
-                        Ok(clean) => *text = STANDARD.encode(clean),
-                        Err(_) => *text = self.replace(engine::SECRET, &plain),
+                        Ok(clean) => {
+                            *text = Cow::Owned(STANDARD.encode(clean));
+                            self.changed = true;
+                        }
+                        Err(_) => *text = Cow::Owned(self.replace(engine::SECRET, &plain)),
                     }
                 }
             }
@@ -165,22 +175,26 @@ impl<'a> Sanitiser<'a> {
     }
 
     /// A document inside a string. One that cannot be redacted is replaced as a whole.
-    fn document(&mut self, format: Format, text: &str) -> String {
+    fn document(&mut self, format: Format, text: &mut Cow<'_, str>) {
         let clean = self.redactor.bytes(self.file, format, text.as_bytes()).ok();
         let clean = clean.and_then(|c| String::from_utf8(c.into_inner()).ok());
-        clean.unwrap_or_else(|| self.replace(engine::SECRET, text.as_bytes()))
+        let clean = clean.unwrap_or_else(|| self.replace(engine::SECRET, text.as_bytes()));
+        if clean != **text {
+            *text = Cow::Owned(clean);
+            self.changed = true;
+        }
     }
 
-    fn drop_token(&mut self, node: &mut Node, part: &str) {
+    fn drop_token(&mut self, node: &mut Node<'_>, part: &str) {
         if let Some(Node::Text(token)) = node.get_mut(part).and_then(|p| p.get_mut("token"))
             && !token.is_empty()
             && !self.is_own(token.as_bytes())
         {
-            *token = self.replace(engine::TOKEN, token.clone().as_bytes());
+            *token = self.replace(engine::TOKEN, token.as_bytes()).into();
         }
     }
 
-    fn annotations(&mut self, node: &mut Node) {
+    fn annotations(&mut self, node: &mut Node<'_>) {
         let Node::Object(members) = node else { return };
         for (key, value) in members.iter_mut() {
             let Node::Text(text) = value else { continue };
@@ -188,64 +202,70 @@ impl<'a> Sanitiser<'a> {
                 continue;
             }
             if key == "openshift.io/token-secret.value" && !self.is_own(text.as_bytes()) {
-                *text = self.replace(engine::TOKEN, text.clone().as_bytes());
-            } else if let Some(clean) = self.embedded(text) {
-                *text = clean;
+                *text = Cow::Owned(self.replace(engine::TOKEN, text.as_bytes()));
+            } else if self.embedded(text) {
+                continue;
             } else if key == LAST_APPLIED && !self.is_own(text.as_bytes()) {
                 // Cut or broken, so its structure protects nothing.
-                *text = self.replace(engine::SECRET, text.clone().as_bytes());
+                *text = Cow::Owned(self.replace(engine::SECRET, text.as_bytes()));
             } else {
                 let set = &self.redactor.inner().set;
                 if let Some(rule) =
                     judge(set, classify(key.rsplit('/').next().unwrap_or(key).as_bytes()), text.as_bytes())
                 {
-                    *text = self.replace(rule, text.clone().as_bytes());
+                    *text = Cow::Owned(self.replace(rule, text.as_bytes()));
                 }
             }
         }
     }
 
-    /// Sanitises JSON inside a string; none when it is not an object or a list.
-    fn embedded(&mut self, text: &str) -> Option<String> {
+    /// Sanitises JSON inside a string; says whether it is an object or a list.
+    fn embedded(&mut self, text: &mut Cow<'_, str>) -> bool {
         if self.embedded >= MAX_EMBEDDED || !text.trim_start().starts_with(['{', '[']) {
-            return None;
+            return false;
         }
-        let mut node = Node::parse(text).ok()?;
-        let before = node.clone();
+        let Ok(Parsed { mut node, shortened }) = Node::parse(text) else { return false };
+        let outside = std::mem::replace(&mut self.changed, shortened);
         self.embedded += 1;
         self.object(&mut node);
         self.embedded -= 1;
-        let changed = node != before;
-        let newline = if text.ends_with('\n') { "\n" } else { "" };
-        Some(if changed { node.to_json() + newline } else { text.to_owned() })
+        let changed = self.changed;
+        self.changed |= outside;
+        if changed {
+            let newline = if text.ends_with('\n') { "\n" } else { "" };
+            let clean = node.to_json() + newline;
+            *text = Cow::Owned(clean);
+        }
+        true
     }
 
     /// `{name, value}` members, in any order.
-    fn pair(&mut self, node: &mut Node) {
+    fn pair(&mut self, node: &mut Node<'_>) {
         if node.get("value").is_none() {
             return;
         }
-        let name = ["name", "key"].iter().find_map(|k| node.get(k).and_then(Node::as_text)).unwrap_or_default();
+        let name = |key: &&str| if let Some(Node::Text(name)) = node.get(key) { Some(name.clone()) } else { None };
+        let name = ["name", "key"].iter().find_map(name).unwrap_or_default();
         let class = classify(name.as_bytes());
-        let name = name.to_owned();
         let Some(value) = node.get_mut("value") else { return };
         match value {
             Node::Text(text) => {
                 let set = &self.redactor.inner().set;
                 if matches!(class, Class::Secret(engine::AUTHORIZATION | engine::COOKIE)) {
-                    let header = self.document(Format::Text, &format!("{name}: {text}"));
+                    let mut header = Cow::Owned(format!("{name}: {text}"));
+                    self.document(Format::Text, &mut header);
                     let clean = header.strip_prefix(&format!("{name}: ")).map(str::to_owned);
-                    *text = clean.unwrap_or_else(|| self.replace(engine::AUTHORIZATION, text.clone().as_bytes()));
+                    *text = clean.unwrap_or_else(|| self.replace(engine::AUTHORIZATION, text.as_bytes())).into();
                 } else if let Some(rule) = judge(set, class, text.as_bytes()) {
-                    *text = self.replace(rule, text.clone().as_bytes());
+                    *text = self.replace(rule, text.as_bytes()).into();
                 } else if text.contains('\n') {
-                    *text = self.document(format_of(&name, text), text);
+                    self.document(format_of(&name, text), text);
                 }
             }
             Node::Literal(text) => {
                 let set = &self.redactor.inner().set;
                 if let Some(rule) = judge(set, class, text.as_bytes()) {
-                    *value = Node::Text(self.replace(rule, text.clone().as_bytes()));
+                    *value = Node::text(self.replace(rule, text.as_bytes()));
                 }
             }
             Node::List(_) | Node::Object(_) => {}
@@ -253,7 +273,7 @@ impl<'a> Sanitiser<'a> {
     }
 
     /// Flags and their values in a list of arguments; scripts behind `sh -c`.
-    fn arguments(&mut self, items: &mut [Node]) {
+    fn arguments(&mut self, items: &mut [Node<'_>]) {
         let mut secret: Option<Class> = None;
         for item in items {
             let Node::Text(text) = item else {
@@ -263,12 +283,12 @@ impl<'a> Sanitiser<'a> {
             if let Some(class) = secret.take() {
                 let rule = judge(&self.redactor.inner().set, class, text.as_bytes());
                 if let Some(rule) = rule.filter(|_| !text.starts_with('-')) {
-                    *text = self.replace(rule, text.clone().as_bytes());
+                    *text = self.replace(rule, text.as_bytes()).into();
                     continue;
                 }
             }
             if text.contains('\n') {
-                *text = self.document(Format::Text, text);
+                self.document(Format::Text, text);
             } else if text.starts_with('-') && !text.contains(['=', ' ']) {
                 let class = classify(text.trim_start_matches('-').as_bytes());
                 secret = matches!(class, Class::Secret(_) | Class::Hex(_)).then_some(class);
@@ -279,7 +299,7 @@ impl<'a> Sanitiser<'a> {
             {
                 let class = classify(flag.trim_start_matches('-').as_bytes());
                 if let Some(rule) = judge(&self.redactor.inner().set, class, value.as_bytes()) {
-                    *text = format!("{flag}={}", self.replace(rule, value.as_bytes()));
+                    *text = format!("{flag}={}", self.replace(rule, value.as_bytes())).into();
                 }
             }
         }
@@ -292,15 +312,15 @@ impl Drop for Sanitiser<'_> {
     }
 }
 
-fn annotation<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+fn annotation<'n>(node: &'n Node<'_>, key: &str) -> Option<&'n str> {
     node.get("metadata")?.get("annotations")?.get(key)?.as_text()
 }
 
-fn annotate(node: &mut Node, key: &str, text: String) {
+fn annotate(node: &mut Node<'_>, key: &'static str, text: String) {
     let Node::Object(members) = node else { return };
-    let place = |members: &mut Vec<(String, Node)>, key: &str| -> usize {
+    let place = |members: &mut Vec<(Cow<'_, str>, Node<'_>)>, key: &'static str| -> usize {
         let at = members.iter().position(|(k, _)| k == key).unwrap_or_else(|| {
-            members.push((key.to_owned(), Node::Object(Vec::new())));
+            members.push((key.into(), Node::Object(Vec::new())));
             members.len() - 1
         });
         if !matches!(members[at].1, Node::Object(_)) {
@@ -313,7 +333,7 @@ fn annotate(node: &mut Node, key: &str, text: String) {
     let at = place(metadata, "annotations");
     let Node::Object(annotations) = &mut metadata[at].1 else { return };
     annotations.retain(|(k, _)| k != key);
-    annotations.push((key.to_owned(), Node::Text(text)));
+    annotations.push((key.into(), Node::text(text)));
 }
 
 /// A certificate and nothing else.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{RuleDef, RuleFile};
+use crate::model::place::{position, toml_error};
 
 /// Largest rule file that is read.
 const MAX_FILE: u64 = 1 << 20;
@@ -74,10 +75,7 @@ pub(in crate::redact) fn sources(path: &Path) -> Result<Vec<Source>, Problem> {
 
 /// Parses one rule file.
 pub(in crate::redact) fn parse(name: &str, text: String) -> Result<Source, Problem> {
-    let file: RuleFile = toml::from_str(&text).map_err(|e| {
-        let (line, column) = position(&text, e.span().map_or(0, |s| s.start));
-        Problem(format!("{name}:{line}:{column}: {}{}", e.message(), suggestion(e.message())))
-    })?;
+    let file: RuleFile = toml::from_str(&text).map_err(|e| Problem(toml_error(name, &text, &e)))?;
     if file.schema != 1 {
         return Err(Problem(format!("{name}: schema {} is not known; this version reads schema 1", file.schema)));
     }
@@ -89,35 +87,6 @@ pub(in crate::redact) fn locate(source: &Source, id: &str) -> String {
     let needle = format!("\"{id}\"");
     let (line, column) = position(&source.text, source.text.find(&needle).unwrap_or(0));
     format!("{}:{line}:{column}", source.name)
-}
-
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1)
-}
-
-/// `; did you mean ...` for an unknown key, from the names that the message itself offers.
-fn suggestion(message: &str) -> String {
-    let mut names = message.split('`').skip(1).step_by(2);
-    let Some(unknown) = names.next().filter(|_| message.starts_with("unknown ")) else { return String::new() };
-    let best = names.map(|n| (distance(unknown, n), n)).min();
-    best.filter(|(d, _)| *d <= 3).map_or_else(String::new, |(_, n)| format!("; did you mean `{n}`?"))
-}
-
-/// Edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -299,21 +299,44 @@ impl RuleSet {
         ids
     }
 
-    /// Length of the replacement of ours that a text begins with.
-    pub(in crate::redact) fn own_prefix(&self, value: &[u8]) -> Option<usize> {
-        let rest = value.strip_prefix(token::PREFIX)?;
-        let dashes = rest.iter().take(20).enumerate().filter(|(_, b)| **b == b'-').map(|(i, _)| i);
-        dashes.filter(|i| self.kinds.contains(&rest[..*i])).find_map(|i| {
-            let len = token::PREFIX.len() + i + 1 + token::ID_LEN;
-            let ends = !value.get(len).is_some_and(u8::is_ascii_alphanumeric);
-            (ends && value.get(..len).is_some_and(|v| token::kind_of_own(v).is_some())).then_some(len)
+    /// The text with a letter in the place of each replacement of ours; none when there is no replacement.
+    pub(in crate::redact) fn without_own(&self, value: &[u8]) -> Option<Vec<u8>> {
+        token::without_own(value, |kind| self.kinds.contains(kind))
+    }
+
+    /// Whether a part of a text stands inside of one replacement of ours.
+    pub(in crate::redact) fn is_inside_own(&self, bytes: &[u8], start: usize, end: usize) -> bool {
+        let floor = start.saturating_sub(token::MAX_LEN);
+        let roof = bytes.len().min(start + token::PREFIX.len());
+        memchr::memmem::find_iter(&bytes[floor..roof], token::PREFIX).map(|i| floor + i).any(|at| {
+            token::own_head(&bytes[at..]).is_some_and(|(len, kind)| end <= at + len && self.kinds.contains(kind))
         })
+    }
+
+    /// Whether nothing of a text is left but replacements of ours and a little punctuation around them.
+    pub(in crate::redact) fn is_redacted(&self, value: &[u8]) -> bool {
+        self.is_own(value) || self.without_own(value).is_some_and(|rest| is_leftover(&rest))
     }
 
     /// Whether a text is exactly one replacement of ours. A text that only looks like one has an unknown kind or no id.
     pub(in crate::redact) fn is_own(&self, value: &[u8]) -> bool {
         token::kind_of_own(value).is_some_and(|kind| self.kinds.contains(kind))
     }
+}
+
+/// Whether a text without its replacements is short and holds no letter or digit of its own, but for those of escapes.
+fn is_leftover(rest: &[u8]) -> bool {
+    const MOST: usize = 12;
+    let mut escaped = false;
+    rest.len() <= MOST
+        && rest.iter().all(|b| {
+            let fine = *b == token::STAND_IN
+                || b.is_ascii_punctuation()
+                || b.is_ascii_whitespace()
+                || (escaped && matches!(b, b'n' | b'r' | b't'));
+            escaped = *b == b'\\';
+            fine
+        })
 }
 
 /// A setting's name without case and separators.

@@ -213,7 +213,7 @@ impl Scan<'_> {
             let quotes: Option<Quotes> = None;
             let id = span.id.unwrap_or_else(|| self.env.ids.of(&plain[span.start..span.end]));
             let (from, to) = (start + origin[span.start], start + origin[span.end]);
-            if !self.env.set.is_own(&self.bytes[from..to]) {
+            if !self.env.set.is_redacted(&self.bytes[from..to]) {
                 self.spans.push(Span { start: from, end: to, rule: span.rule, id: Some(id), quotes });
             }
         }

@@ -36,7 +36,7 @@ impl Scan<'_> {
             self.scheme(hit.start, hit.end);
         }
         let Some(key) = self.key_around(self.with_phrase(hit)) else { return };
-        if (key.start, key.end) == self.last_key || self.env.set.is_own(&bytes[key.start..key.end]) {
+        if (key.start, key.end) == self.last_key {
             return;
         }
         self.last_key = (key.start, key.end);
@@ -76,7 +76,8 @@ impl Scan<'_> {
     /// The class of a name, with the keys that users' rules add.
     pub(super) fn classify(&mut self, key: &[u8]) -> Class {
         if !self.env.set.keys.is_empty() {
-            let normal = normal_key(key);
+            let plain = self.env.set.without_own(key);
+            let normal = normal_key(plain.as_deref().unwrap_or(key));
             if let Some((_, rule)) = self.env.set.keys.iter().find(|(k, _)| normal.ends_with(k.as_slice())) {
                 return Class::Secret(*rule);
             }
@@ -110,7 +111,7 @@ impl Scan<'_> {
             end -= 1;
         }
         // `a::b::session: message` is the path of a Rust module in a log.
-        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") {
+        if start >= end || (start >= 2 && &bytes[start - 2..start] == b"::") || names_digest(&bytes[line.0..start]) {
             return None;
         }
         let quotes = quote_at(bytes, end, line.1).map(|(q, _)| q).filter(|q| {
@@ -167,7 +168,7 @@ impl Scan<'_> {
             at += word;
         }
         for triple in [&b"\"\"\""[..], b"'''"] {
-            if bytes[at..line_end].starts_with(triple) {
+            if self.env.format != Format::Json && bytes[at..line_end].starts_with(triple) {
                 return self.triple(key, class, at + 3, if triple[0] == b'"' { b"\"\"\"" } else { b"'''" });
             }
         }
@@ -180,7 +181,8 @@ impl Scan<'_> {
             return self.judged(class, from, to, None);
         }
         if bytes.get(at) == Some(&b'[') {
-            return self.array(class, at + 1, line_end);
+            let bare = key.quotes.filter(|q| sign == b':' && q.quote == b'"');
+            return self.array(class, at + 1, line_end, bare);
         }
         if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
             return self.phrase(class, at, line_end);
@@ -193,7 +195,11 @@ impl Scan<'_> {
                 || (tight && loud)
                 || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
         let to = if whole_line { line_value_end(bytes, at, line_end) } else { bare_end(bytes, at, line_end) };
-        if sign == b':' && !whole_line && self.env.format != Format::Json && is_prose(bytes, at, to, line_end) {
+        if sign == b':'
+            && !whole_line
+            && self.env.format != Format::Json
+            && is_prose(self.env.set, bytes, at, to, line_end)
+        {
             return;
         }
         // A bare number under a quoted key is JSON; its replacement needs the quotes of the key.
@@ -211,27 +217,57 @@ impl Scan<'_> {
 
     /// Masks a value if it is one.
     pub(super) fn judged(&mut self, class: Class, start: usize, end: usize, quotes: Option<Quotes>) {
+        self.masked(class, start, end, quotes);
+    }
+
+    /// Masks a value if it is one; says whether it did.
+    pub(super) fn masked(&mut self, class: Class, start: usize, end: usize, quotes: Option<Quotes>) -> bool {
         if start >= end {
-            return;
+            return false;
         }
+        let spans = self.spans.len();
         if let Some(rule) = judge(self.env.set, class, &self.bytes[start..end]) {
             self.mask(start, end, rule, quotes);
         }
+        self.spans.len() > spans
     }
 
-    /// Quoted items of a list on one line (or of a TOML list on several).
-    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize) {
+    /// Items of a list on one line (or of a TOML list on several). `bare` are the quotes that an item without quotes
+    /// needs where the list is JSON, whose lists stand in each other.
+    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
         let bytes = self.bytes;
         let end = if self.env.format == Format::Toml { bytes.len().min(at + 8_192) } else { line_end };
         let mut at = at;
+        let mut depth = 0_usize;
         loop {
             while at < end && (bytes[at].is_ascii_whitespace() || bytes[at] == b',') {
                 at += 1;
             }
-            let Some((open, from)) = quote_at(bytes, at, end) else { break };
-            let Some(to) = close_of(bytes, from, end, open) else { break };
-            self.judged(class, from, to, None);
-            at = to + usize::from(open.level) + 1;
+            if let Some((open, from)) = quote_at(bytes, at, end) {
+                let Some(to) = close_of(bytes, from, end, open) else { break };
+                self.judged(class, from, to, None);
+                at = to + usize::from(open.level) + 1;
+                continue;
+            }
+            let (Some(quotes), Some(b)) = (bare, bytes.get(at).filter(|_| at < end)) else { break };
+            match b {
+                b'[' => depth += 1,
+                b']' if depth > 0 => depth -= 1,
+                b']' | b'{' | b'}' => return,
+                _ => {
+                    let ends = |b: &u8| {
+                        b.is_ascii_whitespace() || matches!(b, b',' | b'[' | b']' | b'{' | b'}' | b'"' | b'\\')
+                    };
+                    let to = bytes[at..end].iter().position(ends).map_or(end, |i| at + i);
+                    if to == at {
+                        return;
+                    }
+                    self.judged(class, at, to, Some(quotes));
+                    at = to;
+                    continue;
+                }
+            }
+            at += 1;
         }
         if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
             let to = bytes[at..end].iter().position(|b| matches!(b, b']' | b'\n' | b'"')).map_or(end, |i| at + i);
@@ -250,8 +286,8 @@ impl Scan<'_> {
         let Some(end) = self.follow(key.start, from, super::Region::Delimiter(delimiter)) else { return };
         let text = &self.bytes[from..end];
         let start = from + text.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        self.judged(class, start, end, None);
-        if !text.starts_with(b"-----BEGIN") && !text.trim_ascii().starts_with(b"-----BEGIN") {
+        // A text that is not secret as a whole may still hold a secret.
+        if self.masked(class, start, end, None) {
             self.resume = self.resume.max(end);
         }
     }
@@ -279,7 +315,7 @@ impl Scan<'_> {
             self.mask(at, end, engine::MNEMONIC, None);
         } else {
             let to = bare_end(self.bytes, at, line_end);
-            if !is_prose(self.bytes, at, to, line_end) {
+            if !is_prose(self.env.set, self.bytes, at, to, line_end) {
                 self.judged(class, at, to, None);
             }
         }
@@ -288,7 +324,12 @@ impl Scan<'_> {
     /// `<password>value</password>`
     fn element(&mut self, key: Key) {
         let from = key.end + 1;
-        let to = memchr::memchr(b'<', &self.bytes[from..key.line.1]).map_or(key.line.1, |i| from + i);
+        let rest = &self.bytes[from..key.line.1];
+        // `<your-token>` is a placeholder and no element.
+        if !rest.contains(&b'<') && rest.first().is_none_or(|b| !b.is_ascii_alphanumeric()) {
+            return;
+        }
+        let to = memchr::memchr(b'<', rest).map_or(key.line.1, |i| from + i);
         let class = self.classify(&self.bytes[key.start..key.end]);
         self.judged(class, from, to, None);
     }
@@ -367,6 +408,18 @@ impl Scan<'_> {
             from += 1;
         }
     }
+}
+
+/// Whether what stands in front of a name says that its value is no secret: `checksum/secret: 9f86...`, and the
+/// `arn:aws:secretsmanager:eu-west-1:1234:` of `secret:name`.
+fn names_digest(before: &[u8]) -> bool {
+    before.ends_with(b"checksum/")
+        || (before.ends_with(b":") && {
+            let near = &before[before.len().saturating_sub(64)..];
+            let word =
+                near.rsplit(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'=')).next().unwrap_or(near);
+            word.starts_with(b"arn:")
+        })
 }
 
 pub(super) fn skip_blank(bytes: &[u8], at: usize, end: usize) -> usize {

@@ -137,7 +137,11 @@ impl Scan<'_> {
     /// Notes bytes to replace, unless they are a replacement already.
     fn mask(&mut self, start: usize, end: usize, rule: u16, quotes: Option<Quotes>) {
         let end = self.clipped(start, end);
-        if start < end && self.env.set.is_on(rule) && !self.is_own(start) {
+        if start < end
+            && self.env.set.is_on(rule)
+            && !self.env.set.is_redacted(&self.bytes[start..end])
+            && !self.env.set.is_inside_own(self.bytes, start, end)
+        {
             self.spans.push(Span { quotes, ..Span::new(start, end, rule) });
         }
     }
@@ -157,11 +161,6 @@ impl Scan<'_> {
             at = quote + 1;
         }
         end
-    }
-
-    /// Whether the bytes begin with a replacement. What stands behind it is what the first pass left.
-    fn is_own(&self, start: usize) -> bool {
-        self.env.set.own_prefix(&self.bytes[start..]).is_some()
     }
 
     /// The line around a position. NUL ends a line too, as in `/proc/*/environ`.

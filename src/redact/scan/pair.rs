@@ -8,7 +8,8 @@ use super::{LOOKAHEAD, Scan};
 
 const NAMES: [&str; 4] = ["name", "key", "field", "header"];
 const VALUES: [&str; 3] = ["value", "val", "default"];
-/// Lines that may stand between the name and the value.
+/// Lines with a colon that may stand between the name and the value. Others, such as those of a key, become fewer where
+/// they are replaced.
 const MAX_LINES: usize = 12;
 
 impl Scan<'_> {
@@ -64,9 +65,17 @@ impl Scan<'_> {
             })
             .unwrap_or(floor);
         depth = 0;
+        // An angle closes only what an angle has opened: elsewhere it is an arrow or a value.
+        let angles = bytes[from] == b'<';
         let to = (key.end..roof)
             .find(|i| {
-                depth += i32::from(matches!(bytes[*i], b'{' | b'<')) - i32::from(matches!(bytes[*i], b'}' | b'>'));
+                depth += match bytes[*i] {
+                    b'{' => 1,
+                    b'}' => -1,
+                    b'<' if angles => 1,
+                    b'>' if angles => -1,
+                    _ => 0,
+                };
                 depth < 0
             })
             .unwrap_or(roof);
@@ -86,7 +95,8 @@ impl Scan<'_> {
                 bytes[at..to].get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w.as_bytes()))
                     && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
             });
-            let Some(word) = word else {
+            let replaced = self.spans.iter().any(|s| (s.start..s.end).contains(&at));
+            let Some(word) = word.filter(|_| !replaced) else {
                 at += 1;
                 continue;
             };
@@ -106,7 +116,7 @@ impl Scan<'_> {
             {
                 self.judged(class, start, end, None);
             } else if bytes.get(start) == Some(&b'[') {
-                self.array(class, start + 1, to);
+                self.array(class, start + 1, to, key_quote.map(|(q, _)| q).filter(|q| q.quote == b'"'));
             } else if bytes.get(start) != Some(&b'{') {
                 let end = bare_end(bytes, start, to);
                 self.judged(class, start, end, key_quote.map(|(q, _)| q));
@@ -163,7 +173,7 @@ impl Scan<'_> {
                 if depth < columns || text.starts_with(b"- ") || matches!(text[0], b'}' | b']') {
                     return None;
                 }
-                lines += 1;
+                lines += usize::from(text.contains(&b':'));
                 if let Some(name) = name_in(text) {
                     return Some(self.classify(name));
                 }
@@ -182,7 +192,8 @@ impl Scan<'_> {
         let line = &bytes[key.line.0..key.line.1];
         let columns = line.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-')).count();
         let mut at = key.line.1 + 1;
-        for _ in 0..MAX_LINES {
+        let mut lines = 0;
+        while lines < MAX_LINES && at - key.line.1 < LOOKAHEAD {
             let Some(rest) = bytes.get(at..) else { break };
             let Some(len) = memchr::memchr(b'\n', rest).or((!self.more).then_some(rest.len())) else {
                 return self.hold_line(key.start);
@@ -209,8 +220,9 @@ impl Scan<'_> {
                         let body = bytes[(at + len + 1).min(end)..end].trim_ascii();
                         if !body.is_empty() && !body.starts_with(b"-----BEGIN ") {
                             let start = body.as_ptr() as usize - bytes.as_ptr() as usize;
-                            self.judged(class, start, start + body.len(), None);
-                            self.resume = self.resume.max(start + body.len());
+                            if self.masked(class, start, start + body.len(), None) {
+                                self.resume = self.resume.max(start + body.len());
+                            }
                         }
                         return;
                     }
@@ -238,6 +250,7 @@ impl Scan<'_> {
                     return;
                 }
             }
+            lines += usize::from(text.contains(&b':'));
             at += len + 1;
         }
         if at >= bytes.len() && self.more {
@@ -255,5 +268,6 @@ fn name_in(text: &[u8]) -> Option<&[u8]> {
     let rest = rest.strip_suffix(b",").unwrap_or(rest);
     let quoted = rest.len() >= 2 && matches!(rest[0], b'"' | b'\'') && rest.last() == rest.first();
     let name = if quoted { &rest[1..rest.len() - 1] } else { rest };
-    (!name.is_empty() && name.len() <= 160 && !name.contains(&b' ')).then_some(name)
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b':');
+    (!name.is_empty() && name.len() <= 160 && name.iter().all(plain)).then_some(name)
 }

@@ -103,7 +103,7 @@ impl Scan<'_> {
     }
 
     fn key_span(&mut self, start: usize, end: usize, plain: &[u8]) {
-        if self.env.set.own_prefix(&self.bytes[start..end]).is_some() || !self.env.set.is_on(engine::PEM) {
+        if self.env.set.is_redacted(&self.bytes[start..end]) || !self.env.set.is_on(engine::PEM) {
             return;
         }
         let body = token::pem_body(plain).unwrap_or_else(|| plain.to_vec());
@@ -146,7 +146,7 @@ pub(super) fn is_body(line: &[u8], prefix: &[u8]) -> bool {
     let before = line[..start].trim_ascii();
     let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before).trim_ascii();
     if let Some(kind) = kind_of_own(word) {
-        return kind == b"private-key";
+        return kind == b"private-key" && (before.is_empty() || shape(&line[..start]) == shape(prefix));
     }
     let encoded = !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
     if before.is_empty() {

@@ -18,6 +18,10 @@ impl Scan<'_> {
         if at == 0 || !bytes[at - 1].is_ascii_alphanumeric() {
             return;
         }
+        // The id of a node of Ethereum is its public key.
+        if bytes[..at].ends_with(b"enode") {
+            return;
+        }
         let start = at + 3;
         let rest = &bytes[start..bytes.len().min(start + MAX_URL)];
         let word = &rest[..rest.iter().position(|b| ends_url(*b)).unwrap_or(rest.len())];

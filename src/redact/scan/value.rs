@@ -44,7 +44,7 @@ pub(super) fn close_of(bytes: &[u8], from: usize, end: usize, open: Quotes) -> O
 
 /// The end of a bare value in running text.
 pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
-    let mut at = from;
+    let mut at = from + reference_len(&bytes[from.min(end)..end]);
     while at < end {
         match bytes[at] {
             b' ' | b'\t' | b'\r' | b'\n' | 0 | b'"' | b'\'' | b'`' | b'<' | b'|' => break,
@@ -67,6 +67,20 @@ pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
     at
 }
 
+/// Bytes of `${X}`, `$(X)` or `{{ x }}` at the beginning, whose brackets do not end a value.
+fn reference_len(bytes: &[u8]) -> usize {
+    let line = &bytes[..bytes.len().min(256)];
+    [(&b"${"[..], &b"}"[..], false), (b"$(", b")", false), (b"{{", b"}}", true)]
+        .iter()
+        .find(|r| line.starts_with(r.0))
+        .map_or(0, |(_, close, spaced)| {
+            let len = memchr::memmem::find(line, close).map_or(0, |at| at + close.len());
+            let plain =
+                |b: &u8| matches!(b, b' ' if *spaced) || (b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b','));
+            if line[..len].iter().all(plain) { len } else { 0 }
+        })
+}
+
 /// Whether a delimiter is one: behind it nothing, white space, another delimiter, or `name=` or `name:` follows.
 fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
     let rest = &bytes[at + 1..end];
@@ -84,7 +98,8 @@ fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
         .take(64)
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
         .count();
-    name > 0 && matches!(rest.get(name), Some(b'=' | b':'))
+    // The dashes of a PEM block are no name.
+    name > 0 && memchr::memmem::find(&rest[..name], b"--").is_none() && matches!(rest.get(name), Some(b'=' | b':'))
 }
 
 /// The end of a value that goes on to the end of the line, unless further `name=value` pairs follow on the line.
@@ -122,10 +137,37 @@ pub(in crate::redact) fn is_reference(value: &[u8]) -> bool {
         || wrapped(b"$(", b")")
         || wrapped(b"{{", b"}}")
         || (wrapped(b"%", b"%") && name(&value[1..value.len() - 1]))
-        || value.strip_prefix(b"$").is_some_and(name)
-        || [&b"vault:"[..], b"ref+", b"file:", b"env:", b"arn:", b"awssm://", b"secret://", b"op://"]
-            .iter()
-            .any(|p| value.starts_with(p))
+        || value.strip_prefix(b"$").is_some_and(|v| name(v) || (!v.is_empty() && v.iter().all(u8::is_ascii_digit)))
+        || value.strip_prefix(b"JTI=").is_some_and(is_uuid)
+        || is_call(value)
+        || [
+            &b"<set to the key '"[..],
+            b"vault:",
+            b"ref+",
+            b"file:",
+            b"env:",
+            b"arn:",
+            b"awssm://",
+            b"secret://",
+            b"op://",
+        ]
+        .iter()
+        .any(|p| value.starts_with(p))
+}
+
+/// `self.session.get_token(client_id`: a line of a program, as stack traces show them.
+fn is_call(value: &[u8]) -> bool {
+    let Some(open) = memchr::memchr(b'(', value) else { return false };
+    let word = |w: &[u8]| !w.is_empty() && w.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
+    let argument = &value[open + 1..];
+    let argument = argument.strip_suffix(b")").unwrap_or(argument);
+    let parts = value[..open].split(|b| *b == b'.');
+    value[..open].contains(&b'.') && parts.clone().all(word) && (argument.is_empty() || word(argument))
+}
+
+/// `24 bytes`: what `kubectl describe` shows of a value.
+fn is_size(value: &[u8]) -> bool {
+    value.strip_suffix(b" bytes").is_some_and(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit))
 }
 
 /// `***`, `xxxxx`, `<redacted>` and the like.
@@ -150,6 +192,8 @@ pub(in crate::redact) fn is_masked(value: &[u8]) -> bool {
             b"<unset>",
             b"<hidden>",
             b"[MASKED]",
+            b"PROTECTED",
+            b"[PROTECTED]",
         ]
         .contains(&value)
         || (value.len() > 2
@@ -191,7 +235,7 @@ fn is_empty_word(value: &[u8]) -> bool {
 /// Nothing that could be a secret under any key.
 pub(in crate::redact) fn is_placeholder(value: &[u8]) -> bool {
     let value = value.trim_ascii();
-    value.is_empty() || is_empty_word(value) || is_masked(value) || is_reference(value)
+    value.is_empty() || is_empty_word(value) || is_masked(value) || is_reference(value) || is_size(value)
 }
 
 /// An absolute path, which names a file that holds the secret.
@@ -242,15 +286,34 @@ fn is_name(value: &[u8]) -> bool {
     matches!((parts.next(), parts.next(), parts.next()), (Some(a), Some(b), None) if label(a) && label(b))
 }
 
+/// `password`, `postgres-password`: the name of a key of a Secret, as in `secretKey: password`.
+fn is_key_name(value: &[u8]) -> bool {
+    let last = value.rsplit(|b| matches!(b, b'-' | b'_' | b'.')).next().unwrap_or_default();
+    matches!(last, b"password" | b"token")
+        && value.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// `default-token-x5gwd`: the name that Kubernetes gave to the Secret of a service account.
+fn is_token_secret(value: &[u8]) -> bool {
+    const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let Some((head, suffix)) = value.len().checked_sub(5).map(|at| value.split_at(at)) else { return false };
+    (head.ends_with(b"-token-") || head.ends_with(b"-dockercfg-"))
+        && suffix.iter().all(|b| SUFFIX.contains(b))
+        && head.iter().all(|b| b.is_ascii_lowercase() || *b == b'-')
+}
+
 /// Whether a value under a key of this class is to be masked. Gives the rule.
 pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Option<u16> {
     if class == Class::Benign {
         return None;
     }
     let value = value.trim_ascii();
-    if is_placeholder(value) || set.own_prefix(value).is_some() {
+    if is_placeholder(value) || set.is_redacted(value) {
         return None;
     }
+    // The letters and digits of a replacement in a value are not what it was.
+    let plain = set.without_own(value);
+    let value = plain.as_deref().unwrap_or(value);
     if value.starts_with(b"UkVEQUNURUQt") && token::base64_bytes(value).is_some_and(|v| set.is_own(v.trim_ascii())) {
         return None;
     }
@@ -290,15 +353,16 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
                 || is_path(value)
                 || value.starts_with(b"{")
                 || value.starts_with(b"map[");
-            let name = rule == engine::SECRET && is_name(value);
+            let name = rule == engine::SECRET && (is_name(value) || is_key_name(value) || is_token_secret(value));
             (!public && !name).then_some(rule)
         }
     }
 }
 
 /// Prose behind a colon: a plain word that is followed by another one.
-pub(super) fn is_prose(bytes: &[u8], from: usize, to: usize, line_end: usize) -> bool {
-    let word = &bytes[from..to];
+pub(super) fn is_prose(set: &RuleSet, bytes: &[u8], from: usize, to: usize, line_end: usize) -> bool {
+    let plain = set.without_own(&bytes[from..to]);
+    let word = plain.as_deref().unwrap_or(&bytes[from..to]);
     let plain = word.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'\'' | b'.' | b','));
     let next = bytes[to..line_end].iter().find(|b| **b != b',' && **b != b';');
     let capitals = word.iter().skip(1).any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);

@@ -271,6 +271,7 @@ pub(super) const NEGATIVE_LAST: &[&str] = &[
     "owner",
     "domain",
     "mapping",
+    "encryption",
 ];
 /// Words that, at the beginning, say the same for anything but passwords.
 pub(super) const NEGATIVE_FIRST: &[&str] = &[
@@ -324,6 +325,8 @@ pub(super) const HARMLESS: &[&str] = &[
     "imagepullsecrets",
     "credentialssecret",
     "tlssecret",
+    "certificatesecret",
+    "certificatessecret",
     "existingsecret",
     "serviceaccounttoken",
     "automountserviceaccounttoken",
@@ -349,6 +352,7 @@ pub(super) const HARMLESS: &[&str] = &[
     "passthrough",
     "secrets_manager",
     "insecurepass",
+    "externalsignature",
     "bootstraptokenauth",
     "serviceaccount",
     "csrftokenname",

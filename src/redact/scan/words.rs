@@ -7,6 +7,7 @@ use super::vocabulary::{
     SECRET, TOKEN, WEAK,
 };
 use crate::redact::rules::engine;
+use crate::redact::token;
 
 /// What a name says about its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub(in crate::redact) fn classify(key: &[u8]) -> Class {
 }
 
 fn decide(key: &[u8]) -> Class {
+    let plain = token::without_own(key, |_| true);
+    let key = plain.as_deref().unwrap_or(key);
     let mut lower = [0_u8; MAX_KEY];
     let key = &key[key.len().saturating_sub(MAX_KEY)..];
     let mut bounds = [(0_usize, 0_usize); MAX_WORDS];
@@ -93,6 +96,10 @@ fn decide(key: &[u8]) -> Class {
         words.pop();
     }
     let Some(mut last) = words.last().copied() else { return Class::Benign };
+    // `checksum/secret` of a pod template.
+    if words[0] == "checksum" {
+        return Class::Benign;
+    }
     let glued: String = words.concat();
     if HARMLESS.iter().any(|h| glued == *h || (h.len() > 9 && glued.ends_with(h))) {
         return Class::Benign;
@@ -143,7 +150,9 @@ fn decide(key: &[u8]) -> Class {
         if words == ["pwd"] && key.len() == 3 {
             return Class::Directory;
         }
-        return if weak || (words == ["pass"] && key.len() == 4) {
+        // `userPasswordKey: password` names the key of a Secret.
+        let named = last == "key" && words.len() > 1 && PASSWORD.contains(&words[words.len() - 2]);
+        return if weak || named || (words == ["pass"] && key.len() == 4) {
             Class::Weak(engine::PASSWORD)
         } else {
             Class::Secret(engine::PASSWORD)
@@ -355,6 +364,9 @@ mod tests {
             "secret_store",
             "auth_type",
             "session_timeout",
+            "external_signature",
+            "password_encryption",
+            "checksum/secret",
         ] {
             assert_eq!(classify(key.as_bytes()), Class::Benign, "{key}");
         }
@@ -364,6 +376,7 @@ mod tests {
     fn names_that_need_the_value_too() {
         assert!(matches!(classify(b"attest_private_vault_root_key"), Class::Hex(_)));
         assert!(matches!(classify(b"DEPLOYER"), Class::Hex(_)));
+        assert!(matches!(classify(b"userPasswordKey"), Class::Weak(_)));
         assert!(matches!(classify(b"auth"), Class::Weak(_)));
         assert!(matches!(classify(b"token_bucket_refill"), Class::Weak(_)));
     }

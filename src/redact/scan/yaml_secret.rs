@@ -83,23 +83,40 @@ impl Scan<'_> {
         let mut i = 0;
         while i < lines.len() {
             let (start, stop) = lines[i];
-            let mut last = i;
+            let (mut last, first) = (i, i);
             while last + 1 < lines.len() && indent(&bytes[lines[last + 1].0..lines[last + 1].1]) > depth {
                 last += 1;
             }
             let end = lines[last].1;
             i = last + 1;
-            let Some(colon) = memchr::memchr(b':', &bytes[start..stop]).map(|c| start + c + 1) else { continue };
+            let item = bytes[start + depth..stop].starts_with(b"- ");
+            let colon = if item {
+                // A list has no place in the data of a Secret, but its items may be secret all the same.
+                start + depth + 2
+            } else {
+                let Some(colon) = memchr::memchr(b':', &bytes[start..stop]) else { continue };
+                start + colon + 1
+            };
             let head = bytes[colon..stop].trim_ascii();
+            if head.is_empty() && i > first + 1 && self.is_nested(lines[first + 1]) {
+                self.secret_children(&lines[first + 1..i], only_base64);
+                continue;
+            }
             let from = if matches!(head.first(), Some(b'|' | b'>')) { (stop + 1).min(end) } else { colon };
             let value = bytes[from..end].trim_ascii();
             let quoted = value.len() >= 2 && matches!(value[0], b'"' | b'\'') && value.last() == value.first();
             let value = if quoted { &value[1..value.len() - 1] } else { value };
-            if value.is_empty() || (only_base64 && base64_bytes(value).is_none()) {
+            if value.is_empty() || matches!(value, b"{}" | b"[]") || (only_base64 && base64_bytes(value).is_none()) {
                 continue;
             }
             let from = value.as_ptr() as usize - bytes.as_ptr() as usize;
             self.mask(from, from + value.len(), engine::KUBERNETES_SECRET, None);
         }
+    }
+
+    /// Whether a line begins a list or a mapping rather than the rest of a text.
+    fn is_nested(&self, (start, stop): (usize, usize)) -> bool {
+        let line = self.bytes[start..stop].trim_ascii();
+        line.starts_with(b"- ") || line.ends_with(b":") || memchr::memmem::find(line, b": ").is_some()
     }
 }

@@ -97,8 +97,9 @@ impl Scan<'_> {
         if text.starts_with(b"-----BEGIN ") {
             return;
         }
-        self.judged(class, from + lead, from + body.len(), None);
-        self.resume = self.resume.max(end.min(from + body.len()));
+        if self.masked(class, from + lead, from + body.len(), None) {
+            self.resume = self.resume.max(end.min(from + body.len()));
+        }
     }
 
     /// `tokens:` with `- a` lines below it.

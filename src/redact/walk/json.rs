@@ -2,6 +2,8 @@
 //!
 //! It is lenient: several documents, one a line, and broken ones are all walked as far as they make sense.
 
+use zeroize::Zeroizing;
+
 use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
 use super::super::scan::LOOKAHEAD;
@@ -37,7 +39,7 @@ struct Pending {
     start: u64,
     end: u64,
     bare: bool,
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,8 @@ struct Frame {
     is_string_data: bool,
     /// The next value cannot matter, so its text need not be kept.
     dull: bool,
+    /// A value was read, and nothing that separates it from a next one.
+    taken: bool,
 }
 
 impl Frame {
@@ -91,7 +95,7 @@ struct Value<'a> {
 
 impl Value<'_> {
     fn kept(&self) -> Pending {
-        Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec() }
+        Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec().into() }
     }
 }
 
@@ -108,7 +112,7 @@ pub(in crate::redact) struct Walker {
     expect_key: bool,
     state: State,
     /// What was read of the string or literal that is open, as far as it matters.
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
     found: Vec<Found>,
     /// Keys of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
@@ -122,7 +126,7 @@ impl Walker {
             stack: Vec::new(),
             expect_key: false,
             state: State::Between,
-            text: Vec::new(),
+            text: Zeroizing::default(),
             found: Vec::new(),
             spare: Vec::new(),
             next_expiry: 0,
@@ -165,7 +169,7 @@ impl Walker {
     /// Where the string began that is open now, when it is secret.
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, .. } = self.state else { return None };
-        let frame = self.stack.last()?;
+        let frame = self.stack.last().filter(|f| !f.taken)?;
         if is_last_applied(frame) {
             return holds_secret(&self.text).then_some((start + 1, engine::KUBERNETES_SECRET));
         }
@@ -252,8 +256,14 @@ impl Walker {
         match bytes[0] {
             b'{' | b'[' => self.open(bytes[0] == b'{')?,
             b'}' | b']' => self.close(set),
-            b',' => self.expect_key = self.stack.last().is_some_and(|f| f.object),
-            b':' => self.expect_key = false,
+            b',' => {
+                self.expect_key = self.stack.last().is_some_and(|f| f.object);
+                self.separated();
+            }
+            b':' => {
+                self.expect_key = false;
+                self.separated();
+            }
             b'"' => return Ok(self.begin_text(set, bytes)),
             b if is_literal(b) => {
                 let (start, len) = (self.offset, bytes.iter().take_while(|b| is_literal(**b)).count());
@@ -320,11 +330,18 @@ impl Walker {
             is_data: under(b"data") || under(b"stringData"),
             is_string_data: under(b"stringData"),
             dull: false,
+            taken: false,
         };
         frame.look();
         self.stack.push(frame);
         self.expect_key = object;
         Ok(())
+    }
+
+    fn separated(&mut self) {
+        if let Some(frame) = self.stack.last_mut() {
+            frame.taken = false;
+        }
     }
 
     fn close(&mut self, set: &RuleSet) {
@@ -381,7 +398,9 @@ impl Walker {
     fn value(&mut self, set: &RuleSet, value: Value<'_>) {
         let depth = self.stack.len();
         let Some(frame) = self.stack.last_mut() else { return };
-        if frame.dull {
+        let taken = std::mem::replace(&mut frame.taken, true);
+        // What stands behind a value without a comma is not JSON, and the byte engine sees to it.
+        if frame.dull || taken {
             return;
         }
         let class = if frame.object { frame.key_class } else { frame.class };
@@ -428,6 +447,10 @@ impl Walker {
     }
 
     fn judged(&mut self, set: &RuleSet, class: Class, value: Value<'_>) {
+        // Nor is a word without quotes that is no number.
+        if value.bare && !value.text.iter().any(u8::is_ascii_digit) {
+            return;
+        }
         // Cookies and authorization have a syntax of their own, which the byte engine knows.
         if matches!(class, Class::Secret(engine::COOKIE | engine::AUTHORIZATION)) {
             return;

@@ -32,7 +32,9 @@ fn has_own_rule(object: &Conditioned) -> bool {
 
 fn is_bad(condition: &Condition) -> bool {
     match condition.kind.as_str() {
-        "Ready" | "Available" | "Healthy" | "Synced" | "Accepted" | "Programmed" => condition.status == "False",
+        "Ready" | "Available" | "Healthy" | "Synced" | "Accepted" | "Programmed" | "ResolvedRefs" => {
+            condition.status == "False"
+        }
         "Degraded" | "Failed" | "Stalled" => condition.status == "True",
         _ => false,
     }

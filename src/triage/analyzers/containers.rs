@@ -264,7 +264,13 @@ fn killed_by_probe(
     if let Some(log) = facts.last_log(pod, container)
         && let Some(cause) = log.cause()
     {
-        draft = draft.seen_in(cause.evidence.into_iter().take(2));
+        // The last thing that it said, whatever that is; an error says more.
+        let last = if cause.is_error {
+            cause.evidence.into_iter().take(2).collect()
+        } else {
+            cause.evidence.into_iter().rev().take(1).collect::<Vec<_>>()
+        };
+        draft = draft.seen_in(last);
     }
     draft
 }

@@ -8,7 +8,7 @@ use crate::triage::text;
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     for health in &facts.health {
         let cores = || core_pods(facts, health);
-        let best = is_best(facts, health);
+        let best = health.is_best(&facts.health);
         if !health.connected {
             out.push(
                 Draft::new("kms-endpoint-unreachable", Category::Connectivity, Severity::Critical, Level::Two)
@@ -62,17 +62,6 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
         if !health.failed_requests.is_empty() {
             out.push(failed_requests(facts, health));
         }
-    }
-}
-
-/// Whether no better source spoke about the same core. The tool runs in another pod, so a namespace is as near as it gets.
-fn is_best(facts: &Facts, health: &Health) -> bool {
-    let rank = |h: &Health| (h.contexts.is_none(), h.source);
-    let mut same = facts.health.iter().filter(|h| h.pod.0 == health.pod.0 && h.connected);
-    match health.source {
-        HealthSource::Tool => same.all(|h| rank(h) >= rank(health)),
-        // Each core speaks for itself.
-        HealthSource::Grpc => same.all(|h| h.source == HealthSource::Grpc || rank(h) >= rank(health)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Analyzers: pure functions from facts to drafts of findings, one file a family.
 
 mod access;
+mod alerts;
 mod certificates;
 mod cluster;
+mod common;
 mod conditions;
 mod containers;
 mod drift;
@@ -15,6 +17,7 @@ mod logs;
 mod nodes;
 mod pods;
 mod policy;
+mod references;
 mod services;
 mod storage;
 mod visibility;
@@ -56,7 +59,10 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     conditions::analyze(facts, &mut drafts);
     kms::analyze(facts, &mut drafts);
     host::analyze(facts, &mut drafts);
+    references::analyze(facts, &mut drafts);
+    alerts::analyze(facts, &mut drafts);
     visibility::analyze(context, &mut drafts);
+    common::analyze(facts, &mut drafts);
     // Last, because it reports only what nothing else is about.
     events::analyze(facts, &mut drafts);
     drafts

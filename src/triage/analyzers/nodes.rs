@@ -114,7 +114,7 @@ fn by_condition(facts: &Facts, name: &str, node: &Node, condition: &Condition) -
     let on_it = if pods.is_empty() {
         String::new()
     } else {
-        format!("; {} of this bundle run on it", text::count(pods.len(), "pod"))
+        format!("; {} of this bundle on it", text::count(pods.len(), "pod"))
     };
     let event = facts
         .events_about(&subject(name))
@@ -123,7 +123,7 @@ fn by_condition(facts: &Facts, name: &str, node: &Node, condition: &Condition) -
     Some(
         Draft::new(rule, category, Severity::Critical, Level::Two)
             .about(subject(name))
-            .title(format!("{{who}} {what}: {}{on_it}", text::line(&condition.message, 140)))
+            .title(format!("{{who}} {what}: {}{on_it}", text::line(condition.message.trim_end_matches('.'), 140)))
             .meaning(meaning)
             .seen_in([node.at.evidence_at("/status/conditions", &condition.show())])
             .seen_in(event.map(crate::triage::facts::Event::evidence))

@@ -34,7 +34,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             out.extend(unscheduled(facts, pod));
         } else if pod.phase == "Failed" {
             out.extend(failed(pod, &explained));
-        } else if pod.phase == "Running" && !pod.is_ready() {
+        } else if matches!(pod.phase.as_str(), "Running" | "Unknown") && !pod.is_ready() {
             out.extend(not_ready(facts, pod, &explained));
         }
     }

@@ -45,10 +45,14 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                 Draft::new("service-without-endpoints", Category::Connectivity, Severity::Warning, Level::Two)
                     .about(subject)
                     .title(format!(
-                        "{{who}} has no ready endpoint: none of {} is ready ({})",
-                        text::count(pods.len(), "pod"),
+                        "{{who}}: no ready endpoint, because {} ({})",
+                        match names.len() {
+                            1 => "the only pod behind it is not ready".to_owned(),
+                            n => format!("none of its {n} pods is ready"),
+                        },
                         text::names(&names, 3)
                     ))
+                    .same_when(format!("{} {}", key.0, names.join(",")))
                     .meaning("Requests to this service are refused until one of its pods is ready.")
                     .seen_in([service.at.evidence_at("/spec/selector", &show(&service.selector))])
                     .reaches(pods.iter().map(|p| p.subject()))

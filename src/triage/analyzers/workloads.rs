@@ -119,7 +119,7 @@ fn short(facts: &Facts, subject: &Subject, workload: &Workload, out: &mut Vec<Dr
             Draft::new("rollout-stuck", Category::Startup, Severity::Critical, Level::Two)
                 .about(subject.clone())
                 .title(format!(
-                    "{{who}}: the rollout is stuck with {} of {} pods ready",
+                    "{{who}}: the rollout is stuck; {} of {} wanted pods are ready, those of the old version included",
                     workload.ready, workload.desired
                 ))
                 .meaning(

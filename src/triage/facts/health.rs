@@ -78,7 +78,8 @@ pub(crate) struct Peer {
     pub(crate) id: i64,
     pub(crate) endpoint: String,
     pub(crate) reachable: bool,
-    pub(crate) latency_ms: i64,
+    /// Milliseconds until it answered, or until the attempt failed.
+    pub(crate) latency_ms: Option<u64>,
     pub(crate) error: String,
 }
 
@@ -108,6 +109,18 @@ fn status(nodes: i64, reachable: i64) -> &'static str {
 }
 
 impl Health {
+    /// Whether no better source among `all` spoke about the same core. The tool runs in another pod, so a namespace is as
+    /// near as it gets.
+    pub(crate) fn is_best(&self, all: &[Self]) -> bool {
+        let rank = |h: &Self| (h.contexts.is_none(), h.source);
+        let mut same = all.iter().filter(|h| h.pod.0 == self.pod.0 && h.connected);
+        match self.source {
+            Source::Tool => same.all(|h| rank(h) >= rank(self)),
+            // Each core speaks for itself.
+            Source::Grpc => same.all(|h| h.source == Source::Grpc || rank(h) >= rank(self)),
+        }
+    }
+
     /// The first line that holds this text.
     pub(crate) fn at(&self, what: &str) -> At {
         let line = self.lines.iter().find(|(text, _)| text.contains(what)).map_or(1, |(_, n)| *n);
@@ -231,7 +244,7 @@ fn peer(p: &Value, id: &str, latency: &str) -> Peer {
         id: int(p, id).unwrap_or_default(),
         endpoint: string(p, "/endpoint"),
         reachable: yes(p, "/reachable"),
-        latency_ms: int(p, latency).unwrap_or_default(),
+        latency_ms: p.pointer(latency).and_then(Value::as_u64),
         error: text(p, "/error").trim_start_matches("Error : ").to_owned(),
     }
 }
@@ -328,7 +341,7 @@ mod tests {
         let network = &health.contexts.as_ref().unwrap()[0];
         assert_eq!((network.id.as_str(), network.party, network.health.as_str()), ("07", 1, "Healthy"));
         let peers: Vec<_> = network.peers.iter().map(|p| (p.id, p.latency_ms, p.error.as_str())).collect();
-        assert_eq!(peers, [(2, 7, ""), (3, 0, "tcp connect error")]);
+        assert_eq!(peers, [(2, Some(7), ""), (3, Some(0), "tcp connect error")]);
         assert_eq!((health.failed_requests.len(), health.failed_requests[0].error.as_str()), (1, "why"));
 
         let health = read(&document(&[call("GetHealthStatus", "DEADLINE_EXCEEDED", "null")])).unwrap();

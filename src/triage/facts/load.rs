@@ -1,12 +1,14 @@
 //! The one pass over a bundle.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
 use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::logs::LogScanner;
-use super::{At, Facts, LogKey, health, host, inside, metrics, objects, peers, usage};
+use super::{At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, peers, usage};
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
 use crate::triage::finding::{Evidence, Place};
@@ -17,6 +19,8 @@ use crate::triage::text;
 const DOCUMENT_MAX: u64 = 64 << 20;
 /// Files from inside of pods are read up to this size.
 const INSIDE_MAX: u64 = 8 << 20;
+/// Logs that are read at the same time; each takes a buffer and the state of a decompressor.
+const WORKERS_MAX: usize = 4;
 /// Problems with data that are kept one by one.
 const TROUBLES_MAX: usize = 50;
 
@@ -33,14 +37,9 @@ pub(crate) fn load(
     let scanner = LogScanner::new(signatures);
     for entry in store.entries() {
         let path = entry.path.as_str();
-        let result = if let Some((namespace, pod, container, previous)) = layout::parse_log(path) {
-            let key = LogKey {
-                namespace: namespace.to_owned(),
-                pod: pod.to_owned(),
-                container: container.to_owned(),
-                previous,
-            };
-            scan_log(&mut facts, store, path, &scanner, key)
+        let result = if layout::parse_log(path).is_some() {
+            // Read below, several at a time.
+            Ok(())
         } else if let Some((group, plural, namespace)) = layout::parse_objects(path) {
             facts.lists.insert((group.clone(), plural.clone(), namespace.clone().unwrap_or_default()));
             each_object(&mut facts, store, path, &mut |facts, at, object| {
@@ -48,6 +47,13 @@ pub(crate) fn load(
             })
         } else if path.starts_with("usage/pods/") {
             each_object(&mut facts, store, path, &mut |facts, at, object| usage::pod_metrics(facts, &at, object))
+        } else if path == layout::NODE_USAGE {
+            each_object(&mut facts, store, path, &mut |facts, at, object| usage::node_metrics(facts, &at, object))
+        } else if alerts::is_path(path) {
+            document(&mut facts, store, path, &mut |facts, path, value| match alerts::parse(path, value) {
+                Ok(found) => facts.alerts.extend(found),
+                Err(reason) => trouble(facts, path, Place::Pointer(String::new()), &reason),
+            })
         } else if path.starts_with("usage/nodes/") && path.ends_with("/stats-summary.json") {
             document(&mut facts, store, path, &mut |facts, path, value| usage::node_stats(facts, path, value))
         } else if let Some((pod, source)) = health::parse_path(path) {
@@ -93,9 +99,18 @@ pub(crate) fn load(
             Err(error) => trouble(&mut facts, path, Place::Line(1), &error.to_string()),
         }
     }
+    for (path, (key, log)) in scan_logs(store, &scanner) {
+        match log {
+            Ok(log) => {
+                facts.logs.insert(key, log);
+            }
+            Err(error) => trouble(&mut facts, &path, Place::Line(1), &error.to_string()),
+        }
+    }
     for (path, reason) in store.damage() {
         trouble(&mut facts, &path, Place::Line(1), &reason);
     }
+    gone(&mut facts, store, manifest);
     order_events(&mut facts);
     Ok(facts)
 }
@@ -105,17 +120,46 @@ fn is_host_fact(path: &str) -> bool {
     matches!(path, "host/disks.json" | "host/system.json" | "host/kernel-errors.log") || path.starts_with("host/units/")
 }
 
-fn scan_log(
-    facts: &mut Facts,
-    store: &dyn Store,
-    path: &str,
-    scanner: &LogScanner,
-    key: LogKey,
-) -> Result<(), StoreError> {
-    let reader = store.open(path)?;
-    let log = scanner.scan(path, reader).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-    facts.logs.insert(key, log);
-    Ok(())
+/// A log that was read.
+type Scanned = (LogKey, Result<LogFacts, StoreError>);
+
+/// Reads all logs, several at a time; in the order of the bundle.
+fn scan_logs(store: &dyn Store, scanner: &LogScanner) -> Vec<(String, Scanned)> {
+    let logs: Vec<(&str, LogKey)> = (store.entries().iter())
+        .filter_map(|entry| {
+            let (namespace, pod, container, previous) = layout::parse_log(&entry.path)?;
+            let (namespace, pod, container) = (namespace.to_owned(), pod.to_owned(), container.to_owned());
+            Some((entry.path.as_str(), LogKey { namespace, pod, container, previous }))
+        })
+        .collect();
+    let (next, workers) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from).min(WORKERS_MAX));
+    let work = || {
+        let (mut read, mut buffer) = (Vec::new(), Vec::new());
+        while let Some((at, (path, key))) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, logs.get(at)?)))
+        {
+            let log = store.open(path).and_then(|reader| {
+                scanner
+                    .scan(path, reader, &mut buffer)
+                    .map_err(|source| StoreError::Io { path: (*path).to_owned(), source })
+            });
+            read.push((at, (key.clone(), log)));
+        }
+        read
+    };
+    let mut all: Vec<(usize, Scanned)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers.min(logs.len())).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            match other.join() {
+                Ok(read) => all.extend(read),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().filter_map(|(at, log)| Some((logs.get(at)?.0.to_owned(), log))).collect()
 }
 
 fn each_object(
@@ -149,6 +193,19 @@ fn document(
         Err(error) => trouble(facts, path, Place::Line(1), &format!("this file cannot be decoded: {error}")),
     }
     Ok(())
+}
+
+/// What was collected and is not in the bundle any more: the archive was cut off, or somebody took it out.
+fn gone(facts: &mut Facts, store: &dyn Store, manifest: &Manifest) {
+    let named = manifest.ledger.iter().flat_map(|entry| &entry.artifacts);
+    let gone: Vec<&String> = named.filter(|path| !store.contains(path)).collect();
+    if let Some(first) = gone.first() {
+        let what = format!(
+            "missing from the bundle: {} that the ledger names, such as {first}",
+            text::count(gone.len(), "file")
+        );
+        trouble(facts, crate::bundle::format::MANIFEST, Place::Pointer("/ledger".to_owned()), &what);
+    }
 }
 
 fn trouble(facts: &mut Facts, path: &str, place: Place, reason: &str) {

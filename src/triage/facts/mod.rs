@@ -3,6 +3,7 @@
 //! Only what a rule needs is kept, so memory grows with the number of objects and not with their size. Every fact knows
 //! where in the bundle it stands.
 
+mod alerts;
 mod health;
 mod host;
 mod inside;
@@ -19,6 +20,7 @@ mod workload_types;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(crate) use alerts::Alert;
 pub(crate) use health::{Context as NetworkView, Health, Peer, Source as HealthSource};
 pub(crate) use host::{Disk, Host};
 pub(crate) use inside::{Answer, Config, Port};
@@ -93,10 +95,14 @@ pub(crate) struct Facts {
     /// Objects other than pods whose deletion was asked for.
     pub(crate) deleting: Vec<Deleting>,
     pub(crate) logs: BTreeMap<LogKey, LogFacts>,
-    /// Memory of a container now, in bytes.
+    /// What a container uses now.
     pub(crate) usage: BTreeMap<(Key, String), Usage>,
+    /// What a node uses now.
+    pub(crate) node_usage: BTreeMap<String, Usage>,
     /// Bytes of a claim: used and capacity.
     pub(crate) claim_usage: BTreeMap<Key, VolumeUsage>,
+    /// What each Prometheus says about its alerts.
+    pub(crate) alerts: Vec<Alert>,
     /// What cores of a KMS and health checks of them said.
     pub(crate) health: Vec<Health>,
     /// What connections to peers came to.
@@ -186,6 +192,8 @@ pub(crate) struct Pod {
     /// ConfigMaps that it mounts or takes variables from.
     pub(crate) config_maps: BTreeSet<String>,
     pub(crate) account: String,
+    /// Secrets that it pulls its images with.
+    pub(crate) pull_secrets: Vec<String>,
     pub(crate) gated: bool,
 }
 
@@ -234,6 +242,8 @@ pub(crate) struct Container {
     pub(crate) last: Option<Terminated>,
     pub(crate) limits: BTreeMap<String, String>,
     pub(crate) requests: BTreeMap<String, String>,
+    /// Names of its ports.
+    pub(crate) ports: Vec<String>,
     /// Pointer of its status inside of the pod.
     pub(crate) pointer: String,
 }
@@ -298,6 +308,8 @@ pub(crate) struct Node {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) cordoned: bool,
     pub(crate) kubelet: String,
+    /// What its pods may ask for, as written.
+    pub(crate) allocatable: BTreeMap<String, String>,
 }
 
 /// An event, with its series folded.
@@ -335,6 +347,16 @@ pub(crate) struct Service {
     pub(crate) at: At,
     pub(crate) kind: String,
     pub(crate) selector: BTreeMap<String, String>,
+    pub(crate) ports: Vec<ServicePort>,
+}
+
+/// A port of a service.
+#[derive(Debug, Clone)]
+pub(crate) struct ServicePort {
+    pub(crate) name: String,
+    pub(crate) port: i64,
+    /// The port of the pods, where it is given by name.
+    pub(crate) target: Option<String>,
 }
 
 /// A resource quota.
@@ -368,6 +390,8 @@ pub(crate) struct Ingress {
     pub(crate) at: At,
     pub(crate) class: String,
     pub(crate) services: BTreeSet<String>,
+    /// Service and port, by number or name, of each backend.
+    pub(crate) ports: BTreeSet<(String, String)>,
     pub(crate) secrets: BTreeSet<String>,
 }
 
@@ -432,11 +456,14 @@ pub(crate) struct Deleting {
     pub(crate) finalizers: Vec<String>,
 }
 
-/// What a container uses now.
+/// What a container or node uses now.
 #[derive(Debug, Clone)]
 pub(crate) struct Usage {
     pub(crate) at: At,
+    /// Bytes.
     pub(crate) memory: Option<u64>,
+    /// Thousandths of a CPU.
+    pub(crate) cpu: Option<u64>,
 }
 
 /// How full a volume is, in bytes.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
 use super::{
     At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key,
-    Lease, NetworkPolicy, Node, Pod, Quota, Role, Secret, Service, State, Terminated, Volume, Webhook, Workload,
+    Lease, NetworkPolicy, Node, Pod, Quota, Role, Secret, Service, ServicePort, State, Terminated, Volume, Webhook,
+    Workload,
 };
 use crate::triage::finding::Subject;
 
@@ -34,6 +35,7 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
                 conditions: conditions(object),
                 cordoned: yes(object, "/spec/unschedulable"),
                 kubelet: string(object, "/status/nodeInfo/kubeletVersion"),
+                allocatable: map(object, "/status/allocatable"),
             };
             facts.nodes.insert(key.1, node);
         }
@@ -86,7 +88,17 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
             facts.storage_classes.insert(key.1, (at, default));
         }
         ("", "services") => {
-            let service = Service { at, kind: string(object, "/spec/type"), selector: map(object, "/spec/selector") };
+            let ports = list(object, "/spec/ports").iter().map(|p| ServicePort {
+                name: string(p, "/name"),
+                port: int(p, "/port").unwrap_or_default(),
+                target: p.get("targetPort").and_then(Value::as_str).map(str::to_owned),
+            });
+            let service = Service {
+                at,
+                kind: string(object, "/spec/type"),
+                selector: map(object, "/spec/selector"),
+                ports: ports.collect(),
+            };
             facts.services.insert(key, service);
         }
         ("discovery.k8s.io", "endpointslices") => slice(facts, &key, object),
@@ -132,7 +144,11 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
 
 /// The conditions of an object's status.
 pub(super) fn conditions(object: &Value) -> Vec<Condition> {
-    list(object, "/status/conditions")
+    conditions_in(object, "/status/conditions")
+}
+
+fn conditions_in(object: &Value, pointer: &str) -> Vec<Condition> {
+    list(object, pointer)
         .iter()
         .map(|c| Condition {
             kind: string(c, "/type"),
@@ -219,6 +235,7 @@ fn pod(key: Key, at: At, object: &Value) -> Pod {
         secrets,
         config_maps,
         account: string(object, "/spec/serviceAccountName"),
+        pull_secrets: list(object, "/spec/imagePullSecrets").iter().map(|s| string(s, "/name")).collect(),
         gated: !list(object, "/spec/schedulingGates").is_empty(),
         key,
     }
@@ -247,6 +264,7 @@ fn container(spec: &Value, status: Option<&Value>, role: Role, pointer: String) 
         last: status.pointer("/lastState/terminated").map(terminated),
         limits: map(spec, "/resources/limits"),
         requests: map(spec, "/resources/requests"),
+        ports: list(spec, "/ports").iter().map(|p| string(p, "/name")).filter(|n| !n.is_empty()).collect(),
         pointer,
     }
 }
@@ -353,16 +371,20 @@ fn certificates(object: &Value) -> Vec<Certificate> {
 }
 
 fn ingress(at: At, object: &Value) -> Ingress {
-    let mut services = BTreeSet::from([string(object, "/spec/defaultBackend/service/name")]);
-    for rule in list(object, "/spec/rules") {
-        for path in list(rule, "/http/paths") {
-            services.insert(string(path, "/backend/service/name"));
-        }
+    let paths = list(object, "/spec/rules").iter().flat_map(|rule| list(rule, "/http/paths"));
+    let backends = paths.filter_map(|p| p.get("backend")).chain(object.pointer("/spec/defaultBackend"));
+    let (mut services, mut ports) = (BTreeSet::new(), BTreeSet::new());
+    for backend in backends.filter(|b| !text(b, "/service/name").is_empty()) {
+        services.insert(string(backend, "/service/name"));
+        let port = match int(backend, "/service/port/number") {
+            Some(number) => number.to_string(),
+            None => string(backend, "/service/port/name"),
+        };
+        ports.insert((string(backend, "/service/name"), port));
     }
-    services.remove("");
     let secrets =
         list(object, "/spec/tls").iter().map(|t| string(t, "/secretName")).filter(|s| !s.is_empty()).collect();
-    Ingress { at, class: string(object, "/spec/ingressClassName"), services, secrets }
+    Ingress { at, class: string(object, "/spec/ingressClassName"), services, ports, secrets }
 }
 
 fn webhooks(facts: &mut Facts, plural: &str, configuration: &str, at: &At, object: &Value) {
@@ -424,7 +446,26 @@ fn network_policy(key: Key, at: At, object: &Value) -> Option<NetworkPolicy> {
 }
 
 fn other(facts: &mut Facts, group: &str, plural: &str, key: Key, at: At, object: &Value) {
-    let conditions = conditions(object);
+    let mut conditions = conditions(object);
+    // Routes of the Gateway API have conditions for each gateway that they belong to.
+    if group == "gateway.networking.k8s.io" {
+        conditions.extend(list(object, "/status/parents").iter().flat_map(|p| conditions_in(p, "/conditions")));
+    }
+    // Some operators have a phase instead.
+    let phase = text(object, "/status/phase");
+    if group.contains('.')
+        && matches!(phase, "Failed" | "Error")
+        && conditions.iter().all(|c| c.kind.is_empty() || c.status.is_empty())
+    {
+        let message = [text(object, "/status/message"), text(object, "/status/reason")];
+        conditions.push(Condition {
+            kind: "Failed".to_owned(),
+            status: "True".to_owned(),
+            reason: phase.to_owned(),
+            message: message.into_iter().find(|m| !m.is_empty()).unwrap_or_default().to_owned(),
+            since: time(object, "/status/lastTransitionTime"),
+        });
+    }
     if conditions.is_empty() && plural != "poddisruptionbudgets" {
         return;
     }

@@ -13,13 +13,33 @@ use crate::triage::finding::Place;
 pub(super) fn pod_metrics(facts: &mut Facts, at: &At, object: &Value) {
     let key = (string(object, "/metadata/namespace"), string(object, "/metadata/name"));
     for container in list(object, "/containers") {
-        let usage = Usage { at: at.clone(), memory: quantity::bytes(text(container, "/usage/memory")) };
-        facts.usage.insert((key.clone(), string(container, "/name")), usage);
+        facts.usage.insert((key.clone(), string(container, "/name")), usage(at, container));
     }
 }
 
-/// Adds the volumes of one `stats/summary`.
+/// Adds one `NodeMetrics`.
+pub(super) fn node_metrics(facts: &mut Facts, at: &At, object: &Value) {
+    facts.node_usage.insert(string(object, "/metadata/name"), usage(at, object));
+}
+
+fn usage(at: &At, measured: &Value) -> Usage {
+    Usage {
+        at: at.clone(),
+        memory: quantity::bytes(text(measured, "/usage/memory")),
+        cpu: quantity::milli(text(measured, "/usage/cpu")),
+    }
+}
+
+/// Adds the volumes of one `stats/summary`, and what its node uses where metrics-server does not say.
 pub(super) fn node_stats(facts: &mut Facts, path: &Arc<str>, summary: &Value) {
+    let node = string(summary, "/node/nodeName");
+    if !node.is_empty() {
+        facts.node_usage.entry(node).or_insert_with(|| Usage {
+            at: At { path: Arc::clone(path), place: Place::Pointer("/node".to_owned()) },
+            memory: summary.pointer("/node/memory/workingSetBytes").and_then(Value::as_u64),
+            cpu: summary.pointer("/node/cpu/usageNanoCores").and_then(Value::as_u64).map(|n| n / 1_000_000),
+        });
+    }
     for (i, pod) in list(summary, "/pods").iter().enumerate() {
         for (j, volume) in list(pod, "/volume").iter().enumerate() {
             let claim = (string(volume, "/pvcRef/namespace"), string(volume, "/pvcRef/name"));

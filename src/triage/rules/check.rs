@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators as op};
 
-use super::place::nearest;
 use super::types::{self, FACTS, Record, Type};
+use crate::model::place::nearest;
 
 /// Functions of expressions beside operators: name, and what it gives.
 const FUNCTIONS: [(&str, Gives); 15] = [

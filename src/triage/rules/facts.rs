@@ -6,7 +6,7 @@ use super::types::{self, FACTS};
 use crate::model::Manifest;
 use crate::model::quantity;
 use crate::model::time::Timestamp;
-use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, State};
+use crate::triage::facts::{At, Condition, Container, Facts, Peer, Pod, Role, State};
 use crate::triage::finding::Place;
 use crate::triage::signatures::Signatures;
 
@@ -46,7 +46,7 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
                     let peers: Vec<Value> = (c.peers.iter())
                         .map(|p| {
                             json!({"id": p.id, "endpoint": p.endpoint, "reachable": p.reachable,
-                                "latency_ms": p.latency_ms, "error": p.error})
+                                "latency_ms": latency(p), "error": p.error})
                         })
                         .collect();
                     json!({"context": c.id, "party": c.party, "nodes": c.nodes(), "required": c.required,
@@ -61,7 +61,7 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
                 c.peers.iter().map(move |p| {
                     json!({"namespace": h.pod.0, "pod": h.pod.1, "source": h.source.as_str(), "context": c.id,
                         "party": c.party, "id": p.id, "endpoint": p.endpoint, "reachable": p.reachable,
-                        "latency_ms": p.latency_ms, "error": p.error, "at": at(&h.at(&p.endpoint), "")})
+                        "latency_ms": latency(p), "error": p.error, "at": at(&h.at(&p.endpoint), "")})
                 })
             })
         })),
@@ -109,6 +109,10 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
         "answers" => list(&mut facts.answers.iter().map(|a| {
             json!({"namespace": a.pod.0, "pod": a.pod.1, "id": a.id, "body": a.body, "at": place(&a.path, 1, "", &a.body)})
         })),
+        "alerts" => list(&mut facts.alerts.iter().map(|a| {
+            json!({"name": a.name, "severity": a.severity, "firing": a.firing, "summary": a.summary, "labels": a.labels,
+                "age_s": age(now, a.since), "at": at(&a.at, &a.show())})
+        })),
         "ledger" => list(&mut manifest.ledger.iter().enumerate().map(|(i, e)| {
             #[expect(clippy::cast_precision_loss, reason = "seconds of a run")]
             let seconds = e.duration_ms as f64 / 1000.0;
@@ -135,6 +139,11 @@ fn peer_subject<'a>(facts: &Facts, namespace: &'a str, host: &'a str) -> (&'stat
     } else {
         ("peer", "", host)
     }
+}
+
+/// Milliseconds, 0 when unknown.
+fn latency(peer: &Peer) -> i64 {
+    whole(peer.latency_ms.unwrap_or_default())
 }
 
 /// JSON has no infinity; the largest number stands for it.

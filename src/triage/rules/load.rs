@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::check::{Scope, Seen, Ty};
 use super::expr::{self, Expression, Template, on_large_stack};
-use super::place::{nearest, position, toml_error};
 use super::types;
+use crate::model::place::{nearest, position, toml_error};
 use crate::triage::finding::{Category, Level, Severity};
 
 /// Largest rule file that is read, in bytes.

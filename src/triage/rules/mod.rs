@@ -5,7 +5,6 @@ mod engine;
 mod expr;
 mod facts;
 mod load;
-pub(in crate::triage) mod place;
 mod types;
 mod validate;
 

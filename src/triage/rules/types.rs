@@ -317,6 +317,19 @@ static LOG: Record = Record {
     ],
 };
 
+static ALERT: Record = Record {
+    name: "alert",
+    fields: &[
+        field("name", Text, ""),
+        field("severity", Text, "its label, in lower case"),
+        field("firing", Bool, "it is pending otherwise"),
+        field("summary", Text, ""),
+        field("labels", MapOf(&Text), ""),
+        field("age_s", Int, "seconds since it began, -1 when unknown"),
+        AT,
+    ],
+};
+
 static LEDGER: Record = Record {
     name: "item",
     fields: &[
@@ -341,7 +354,7 @@ static CLOCK: Record = Record {
 };
 
 /// Every fact, in the order of the documentation.
-pub(super) static FACTS: [Fact; 17] = [
+pub(super) static FACTS: [Fact; 18] = [
     fact("pods", List(&RecordOf(&PODS)), "pods", "`cluster-resources/pods/<ns>.json`"),
     fact(
         "containers",
@@ -375,6 +388,7 @@ pub(super) static FACTS: [Fact; 17] = [
     fact("ports", List(&RecordOf(&PORT)), "listening TCP ports inside of pods", "`ports/<ns>/<pod>/*.txt`"),
     fact("configs", List(&RecordOf(&CONFIG)), "configuration files of pods", "`config/<ns>/<pod>/*.json`, `*.toml`"),
     fact("answers", List(&RecordOf(&ANSWER)), "HTTP endpoints of pods", "`health/<ns>/<pod>/http-<id>.txt`"),
+    fact("alerts", List(&RecordOf(&ALERT)), "alerts of Prometheus", "`services/prometheus*/alerts.json`"),
     fact("ledger", List(&RecordOf(&LEDGER)), "planned items and their outcome", "`manifest.json`"),
     fact("clocks", List(&RecordOf(&CLOCK)), "clock offsets", "`manifest.json`"),
     fact("profile", Text, "id of the profile", "`manifest.json`"),
@@ -438,7 +452,7 @@ pub(super) fn complete(of: &Type, given: Value, place: &str) -> Result<Value, St
             for (name, given) in entries {
                 let Some(field) = record.field(&name) else {
                     let known = record.fields.iter().map(|f| f.name);
-                    return Err(format!("{place} has no field `{name}`{}", super::place::nearest(&name, known)));
+                    return Err(format!("{place} has no field `{name}`{}", crate::model::place::nearest(&name, known)));
                 };
                 whole.insert(name.clone(), complete(&field.of, given, &format!("{place}.{name}"))?);
             }

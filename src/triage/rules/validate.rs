@@ -88,7 +88,7 @@ fn check(id: &str, rules: Option<(String, String)>, signatures: Option<(String, 
                 let all = known.iter().map(String::as_str).chain(root_cause::RULES.iter().copied());
                 checked
                     .problems
-                    .push(format!("{place}: there is no rule `{link}`{}", super::place::nearest(link, all)));
+                    .push(format!("{place}: there is no rule `{link}`{}", crate::model::place::nearest(link, all)));
             }
         }
     }
