@@ -291,10 +291,12 @@ fn a_split_network_is_one_finding() {
     assert_eq!(network.root().unwrap().call.who, Who::NetworkCoordinator);
 }
 
+/// What makes one party differ.
+type Change = fn(&mut Spec);
+
 #[test]
 fn the_odd_one_out_is_named_for_everything_that_is_compared() {
-    type Case = (&'static str, &'static str, fn(&mut Spec));
-    let cases: [Case; 9] = [
+    let cases: [(&str, &str, Change); 9] = [
         ("network-versions-differ", "version", |s| s.version = "0.14.1-0"),
         ("network-thresholds-differ", "threshold", |s| s.threshold = 3),
         ("network-limits-differ", "rate limits", |s| s.bucket_size = 10),
