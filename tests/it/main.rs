@@ -22,6 +22,7 @@ mod redact_archives;
 mod redact_corpus;
 mod redact_matrix;
 mod redact_nesting;
+mod redact_own;
 mod redact_zip;
 mod redaction;
 mod redaction_fixtures;

@@ -11,7 +11,7 @@ use crate::model::{Kept, Manifest, Truncation};
 use crate::redact::{CopyError, Format, Redactor};
 
 /// Files that the run made itself, in the order of the archive. `redaction.json` and the manifest are made anew.
-const REPORTS: [&str; 4] = [format::SUMMARY, format::TRIAGE, format::REPORT, format::LOG];
+const REPORTS: [&str; 5] = [format::SUMMARY, format::TRIAGE, format::TIMELINE, format::REPORT, format::LOG];
 
 /// The manifest, when the file is a bundle of ours.
 pub(super) fn recognise(path: &Path) -> Option<(Box<dyn Store>, Manifest)> {
