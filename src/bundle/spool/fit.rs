@@ -3,7 +3,7 @@
 
 use super::piece::{Piece, Stored, member};
 use super::trim::{Why, total};
-use super::{Spool, SpoolError};
+use super::{Spool, SpoolError, locked};
 use crate::model::FileEntry;
 use crate::redact::Format;
 
@@ -23,6 +23,8 @@ impl Spool {
     /// # Errors
     /// When the spool fails.
     pub fn fit(&self, max_size: u64) -> Result<Vec<FileEntry>, SpoolError> {
+        // Collecting is over, so no artifact needs them any more.
+        locked(&self.inner.blocks).clear();
         let files = self.stored();
         let reserve = RESERVE.min(max_size / 4);
         let room = max_size.saturating_sub(reserve);
