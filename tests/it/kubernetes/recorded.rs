@@ -9,7 +9,7 @@ use casefile::model::Outcome;
 use casefile::profile;
 use casefile::serve::{Denial, Fault, FaultKind, Running, Server};
 
-use super::run::{Run, collect, collect_from, connect, generic, limits};
+use super::run::{Run, collect, collect_from, connect, generic, kms, limits};
 
 const NS: &str = "kms-decentralized";
 
@@ -58,8 +58,8 @@ async fn the_recorded_cluster_is_collected_whole() {
 async fn commands_and_endpoints_of_the_profile_are_asked() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/clusters/kms");
     let server = Server::builder(Arc::new(DirStore::open(&root).unwrap())).start().await.unwrap();
-    let profile = profile::find_builtin("kms").unwrap();
-    let run = collect(server.addr(), NS, profile, &["exec/", "http/"], limits()).await;
+    let profile = kms();
+    let run = collect(server.addr(), NS, &profile, &["exec/", "http/"], limits()).await;
     let probes: Vec<String> =
         run.items().into_iter().filter(|i| i.starts_with("exec/") || i.starts_with("http/")).collect();
     assert!(probes.len() >= profile.http.len() + 2, "{probes:#?}");

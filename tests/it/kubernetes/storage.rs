@@ -9,12 +9,11 @@ use casefile::bundle::DirStore;
 use casefile::bundle::overlay::{Fixtures, MemStore};
 use casefile::collect::s3::Access;
 use casefile::model::Outcome;
-use casefile::profile;
 use casefile::serve::{ObjectStore, Server};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
-use super::run::{Run, collect_with, connect, limits};
+use super::run::{Run, collect_with, connect, kms, limits};
 
 const NS: &str = "kms-decentralized";
 const CORE: &str = "kms-party-3-core-3";
@@ -48,9 +47,9 @@ async fn collect(store: MemStore, only: &[&str]) -> Run {
     let objects = ObjectStore::start(&store).await.unwrap();
     let server = Server::builder(Arc::new(store)).start().await.unwrap();
     let cluster = connect(server.addr()).await.unwrap();
-    let profile = profile::find_builtin("kms").unwrap();
+    let profile = kms();
     let aws = access(&objects.url());
-    collect_with(&cluster, NS, profile, only, limits(), Some(&aws)).await
+    collect_with(&cluster, NS, &profile, only, limits(), Some(&aws)).await
 }
 
 fn vault(run: &Run, id: &str) -> Value {
@@ -99,9 +98,9 @@ async fn items_that_were_skipped_are_not_waited_for() {
     let objects = ObjectStore::start(&store).await.unwrap();
     let server = Server::builder(Arc::new(store)).start().await.unwrap();
     let cluster = connect(server.addr()).await.unwrap();
-    let profile = profile::find_builtin("kms").unwrap();
+    let profile = kms();
     let aws = access(&objects.url());
-    let run = collect_with(&cluster, NS, profile, &["storage/", "kubernetes/configmaps"], narrow, Some(&aws)).await;
+    let run = collect_with(&cluster, NS, &profile, &["storage/", "kubernetes/configmaps"], narrow, Some(&aws)).await;
     assert_eq!(run.outcome(&item("private")).0, Outcome::Ok);
     assert!(vault(&run, "private")["found_in"].as_str().unwrap().contains("configmaps"));
     assert!(run.entry(&item("private")).duration_ms < 5_000);
