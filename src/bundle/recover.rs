@@ -1,10 +1,13 @@
 //! Packs what a killed run left behind.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::format::{MANIFEST, SUMMARY};
 use super::spool::{JOURNAL, Leftover, Spool, SpoolError, SpoolHeader};
+use super::verify::LeakAudit;
 use super::writer::{PackError, PackOptions, Packed, Target, file_entry, pack};
 use crate::model::time::{Timestamp, file_stamp, rfc3339};
 use crate::model::{Manifest, Outcome, RunStatus, SCHEMA_VERSION, Tool};
@@ -30,8 +33,10 @@ pub struct RecoverOptions<'a> {
     pub target: Option<Target<'a>>,
     /// Whether an existing file may be replaced.
     pub force: bool,
-    /// Redacts the texts that recovery makes.
+    /// Redacts the texts that recovery makes, and once more what the run had written.
     pub redactor: &'a Redactor,
+    /// Looks for secrets in what is packed.
+    pub audit: &'a dyn LeakAudit,
 }
 
 /// What was recovered.
@@ -43,6 +48,8 @@ pub struct Recovered {
     pub unfinished: Vec<String>,
     /// What could not be recovered, in sentences.
     pub problems: Vec<String>,
+    /// What the audit found: path, kind and line.
+    pub leaks: Vec<String>,
 }
 
 /// Packs the spool of a killed run as a valid bundle that says that it was recovered. The spool stays.
@@ -55,7 +62,9 @@ pub fn recover(dir: &Path, options: RecoverOptions<'_>) -> Result<Recovered, Rec
         problems.push("the run was killed before it wrote what it is about".to_owned());
         unknown(dir)
     });
+    let redone = again::redact(&spool, options.redactor, &mut ledger, &mut unfinished)?;
     let files = spool.files();
+    let leaks = again::audit(&spool, options.audit)?;
     // A second recovery finds them closed, and says the same.
     unfinished.extend(
         files
@@ -91,6 +100,7 @@ pub fn recover(dir: &Path, options: RecoverOptions<'_>) -> Result<Recovered, Rec
         ("recovered".to_owned(), NOTE.into()),
         ("recovered-unfinished".to_owned(), unfinished.clone().into()),
         ("recovered-problems".to_owned(), problems.clone().into()),
+        ("recovered-redacted-again".to_owned(), redone.into()),
     ]);
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -126,11 +136,14 @@ pub fn recover(dir: &Path, options: RecoverOptions<'_>) -> Result<Recovered, Rec
             force: options.force,
         },
     )?;
-    Ok(Recovered { packed, unfinished, problems })
+    Ok(Recovered { packed, unfinished, problems, leaks })
 }
 
 const NOTE: &str = "The run was killed. The ledger has the items that had ended; items that were planned but had not \
     ended are unknown and are not in it, so nothing can be concluded from what is absent.";
+
+const SWEEP: &str = "The values that the run knew to be secret were never written, so they could not be searched in all files. \
+    The rules and the audit have run over every file once more.";
 
 fn default_target(dir: &Path, top: &str) -> PathBuf {
     let name = crate::model::BundlePath::portable(&top.replace('/', "-"));
@@ -171,7 +184,7 @@ fn summary(manifest: &Manifest, unfinished: &[String], problems: &[String]) -> S
     for (outcome, count) in manifest.outcomes() {
         let _ = writeln!(out, "  - {outcome}: {count}");
     }
-    let _ = writeln!(out, "\n{NOTE}");
+    let _ = writeln!(out, "\n{NOTE}\n\n{SWEEP}");
     for (title, lines) in [("Files that were being written", unfinished), ("What could not be recovered", problems)] {
         if !lines.is_empty() {
             let _ = writeln!(out, "\n## {title}\n");

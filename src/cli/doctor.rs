@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::Exit;
 use super::output::{Format, Output};
 use super::session::PlanArgs;
+use super::{Exit, traces};
 use crate::collect::kubernetes::{self, Verdict};
 use crate::model::Access;
 
@@ -47,7 +47,7 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
         println!(
             "{}",
             serde_json::to_string_pretty(&json!({
-                "server": cluster.server(), "version": cluster.version(), "profile": session.profile.id,
+                "server": traces::clean(cluster.server()), "version": cluster.version(), "profile": session.profile.id,
                 "namespaces": session.namespaces, "rights": rows,
             }))?
         );
@@ -56,8 +56,8 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
         for (access, verdict) in &verdicts {
             let (mark, reason) = match verdict {
                 Verdict::Allowed => ("ok ", String::new()),
-                Verdict::Denied(reason) => ("no ", reason.clone()),
-                Verdict::Unknown(reason) => ("?  ", reason.clone()),
+                Verdict::Denied(reason) => ("no ", traces::clean(reason)),
+                Verdict::Unknown(reason) => ("?  ", traces::clean(reason)),
             };
             let place = access.namespace.as_deref().map_or_else(|| "cluster".to_owned(), |n| format!("namespace {n}"));
             let group = if access.group.is_empty() { String::new() } else { format!(".{}", access.group) };

@@ -4,12 +4,14 @@
 //! Packing copies compressed blocks byte for byte, so what is looked at here is what stands in the archive. One pass
 //! serves both questions, because reading compressed artifacts costs more than asking.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::audit::FinalAudit;
 use crate::bundle::{Entry, LeakAudit, Spool, SpoolStore, Store};
-use crate::redact::Sweep;
+use crate::model::LedgerEntry;
+use crate::redact::{Redactor, Sweep};
 
 /// Artifacts up to this size are read once into memory; larger ones are read twice.
 const WHOLE: u64 = 2 << 20;
@@ -58,6 +60,29 @@ pub(super) fn run(spool: &Spool, sweep: Option<&Sweep>) -> anyhow::Result<Inspec
 pub(super) fn clean(spool: &Spool, sweep: &Sweep, touched: &[String]) -> anyhow::Result<()> {
     for path in touched {
         spool.rewrite(path, &mut |content, write| sweep.rewrite(path, content, write))?;
+    }
+    Ok(())
+}
+
+/// Gives artifacts another name whose name holds a known secret, in the spool and in the ledger.
+pub(super) fn rename(
+    spool: &Spool,
+    redactor: &Redactor,
+    sweep: &Sweep,
+    ledger: &mut [LedgerEntry],
+) -> anyhow::Result<()> {
+    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    for entry in spool.files() {
+        let name = sweep.path(&redactor.text(&entry.path));
+        if *name.get() != entry.path {
+            let path = spool.rename(&entry.path, &name)?.path;
+            renamed.insert(entry.path, path);
+        }
+    }
+    for path in ledger.iter_mut().flat_map(|entry| &mut entry.artifacts) {
+        if let Some(name) = renamed.get(path) {
+            path.clone_from(name);
+        }
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ mod show;
 mod signals;
 mod size;
 mod target;
+mod traces;
 mod triage;
 mod verify;
 
@@ -87,9 +88,7 @@ pub fn run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are "errors" of clap that belong on stdout with exit code 0.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Complete };
+            return refused(&error);
         }
     };
     let output = output::Output::new(&cli.output);
@@ -109,6 +108,23 @@ pub fn run() -> Exit {
         Command::Man => generate::man(Cli::command()),
     };
     result.unwrap_or_else(|error| output.error(&error))
+}
+
+/// Prints what the parser says. Help and version are "errors" of it, too, that belong on stdout with exit code 0.
+fn refused(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Complete;
+    }
+    // It quotes arguments, and a credential may be one of them.
+    let text = error.render().to_string();
+    let clean = traces::clean(&text);
+    if clean == text {
+        let _ = error.print();
+    } else {
+        eprint!("{clean}");
+    }
+    Exit::Usage
 }
 
 /// Keeps secrets that are in memory for a moment out of core dumps and out of what a panic prints.

@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
-use super::Exit;
-use crate::redact::{CorrelationKey, Redactor};
+use super::{Exit, traces};
 
 /// Flags that every command accepts.
 #[derive(Debug, clap::Args)]
@@ -120,19 +119,14 @@ impl Output {
     /// A sentence for the person at the terminal; never part of the result.
     pub(super) fn notice(&self, text: &str) {
         if !self.quiet && self.format != Format::Json {
-            eprintln!("{text}");
+            eprintln!("{}", traces::clean(text));
         }
     }
 
     /// Prints an error with its causes and gives the exit code that it asks for.
     pub(super) fn error(&self, error: &anyhow::Error) -> Exit {
         let exit = if error.is::<UsageError>() { Exit::Usage } else { Exit::Error };
-        // Causes come from libraries and servers, and may quote what they were given.
-        let redactor = CorrelationKey::random().and_then(Redactor::new);
-        let text = redactor.map_or_else(
-            |_| "it failed, and the reason could not be redacted".to_owned(),
-            |redactor| redactor.text(&with_causes(error)).into_inner(),
-        );
+        let text = traces::clean(&with_causes(error));
         if self.format == Format::Json {
             eprintln!("{}", serde_json::json!({"event": "error", "message": text, "exit_code": exit.code()}));
         } else if self.color_err {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::Exit;
 use super::output::{Format, Output};
 use super::session::PlanArgs;
+use super::{Exit, traces};
 use crate::model::size;
 
 /// Arguments of `casefile plan`.
@@ -31,7 +31,7 @@ async fn plan(args: PlanArgs, output: Output) -> anyhow::Result<Exit> {
                     "collector": item.collector(),
                     "effect": item.effect(),
                     "access": item.access(),
-                    "description": item.describe(),
+                    "description": traces::clean(&item.describe()),
                 })
             })
             .collect();
@@ -40,7 +40,7 @@ async fn plan(args: PlanArgs, output: Output) -> anyhow::Result<Exit> {
     }
     let width = items.iter().map(|i| i.id().as_str().len()).max().unwrap_or(0).min(60);
     for item in &items {
-        println!("{:width$}  {:7}  {}", item.id(), item.effect().as_str(), item.describe());
+        println!("{:width$}  {:7}  {}", item.id(), item.effect().as_str(), traces::clean(&item.describe()));
     }
     println!();
     println!("{} items; items that read lists plan more, such as the logs of each container.", items.len());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Exit;
+use super::audit::{FinalAudit, quarantine};
 use super::output::{Format, Output, usage};
 use super::show::put;
 use crate::bundle::{RecoverOptions, Target, recover};
@@ -27,7 +28,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
-    // What the run collected was redacted by the run; this is for the texts that recovery adds.
+    // What the run collected was redacted by the run; this is for what recovery adds, and for a second look.
     let redactor = Redactor::new(CorrelationKey::random()?)?;
     let inside = args.output.as_deref().is_some_and(|path| is_inside(path, &args.dir));
     if args.remove && inside {
@@ -36,10 +37,18 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let mut stdout = std::io::stdout().lock();
     let target =
         args.output.map(|path| if path.as_os_str() == "-" { Target::Writer(&mut stdout) } else { Target::File(path) });
-    let recovered = recover(&args.dir, RecoverOptions { target, force: args.force, redactor: &redactor })?;
+    let audit = FinalAudit::new();
+    let options = RecoverOptions { target, force: args.force, redactor: &redactor, audit: &audit };
+    let mut recovered = recover(&args.dir, options)?;
     drop(stdout);
+    if !recovered.leaks.is_empty() {
+        recovered.packed.path = recovered.packed.path.map(|path| quarantine(&path)).transpose()?;
+    }
     for problem in &recovered.problems {
         output.notice(&format!("warning: {problem}"));
+    }
+    for leak in &recovered.leaks {
+        output.notice(&format!("leak: {leak}"));
     }
     if args.remove {
         std::fs::remove_dir_all(&args.dir).map_err(|e| {
@@ -51,7 +60,7 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         if output.format == Format::Json {
             let result = serde_json::json!({
                 "path": path, "bytes": packed.bytes, "files": packed.files,
-                "unfinished": recovered.unfinished, "problems": recovered.problems,
+                "unfinished": recovered.unfinished, "problems": recovered.problems, "leaks": recovered.leaks,
             });
             put(format!("{result}\n").as_bytes())?;
         } else {
@@ -68,7 +77,7 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         output.notice(&format!("{} is no longer needed", args.dir.display()));
     }
     // What the run had not reached is missing, and nobody knows what it was.
-    Ok(Exit::Incomplete)
+    Ok(if recovered.leaks.is_empty() { Exit::Incomplete } else { Exit::Leak })
 }
 
 fn is_inside(file: &Path, dir: &Path) -> bool {

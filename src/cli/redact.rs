@@ -14,7 +14,7 @@ use self::archive::Shape;
 use super::Exit;
 use super::output::{Format as Output2, Output, usage};
 use super::pseudonymise::PseudonymArgs;
-use crate::redact::{CopyError, CorrelationKey, Format, Outlet, Redacted, Redactor, RuleInfo, expand};
+use crate::redact::{CopyError, CorrelationKey, Format, Outlet, Redacted, Redactor, RuleInfo, Sweep, expand};
 
 /// Deepest directory below the given one.
 const MAX_DEPTH: usize = 64;
@@ -109,6 +109,32 @@ fn redactor(options: &Options) -> anyhow::Result<Redactor> {
     Ok(options.pseudonyms.switch_on(builder).build()?)
 }
 
+/// What is done to each document: the rules, and then the values that are known to be secret from all documents.
+struct Clean {
+    redactor: Redactor,
+    sweep: Option<Sweep>,
+}
+
+impl Clean {
+    /// Only the rules.
+    fn rules(redactor: &Redactor) -> Self {
+        Self { redactor: redactor.clone(), sweep: None }
+    }
+
+    /// The rules and the values that `read` brings up. It gets a redactor that learns, and its result is thrown away: so
+    /// nothing is ever written that a later document shows to be secret.
+    fn knowing(redactor: &Redactor, read: impl FnOnce(&Self) -> anyhow::Result<u64>) -> anyhow::Result<Self> {
+        read(&Self::rules(&redactor.scout()))?;
+        Ok(Self { redactor: redactor.clone(), sweep: redactor.sweep() })
+    }
+
+    /// The name of a file or member.
+    fn name(&self, name: &str) -> String {
+        let clean = self.redactor.text(name);
+        self.sweep.as_ref().map_or(clean.clone(), |sweep| sweep.path(&clean)).into_inner()
+    }
+}
+
 /// Redacts; gives the number of files that were left out.
 fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u64> {
     let stdio = Path::new("-");
@@ -129,7 +155,8 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
                 input.display()
             )));
         }
-        return directory(redactor, input, output, Path::new(""), 0);
+        let clean = Clean::knowing(redactor, |clean| directory(clean, input, None, Path::new(""), 0))?;
+        return directory(&clean, input, Some(output), Path::new(""), 0);
     }
     let name = if input == stdio { "stdin".to_owned() } else { input.display().to_string() };
     if input != stdio
@@ -145,15 +172,21 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
                 .with_context(|| format!("cannot read {}; check the path and its rights", input.display()))?,
         )
     };
+    // It may be readable only once, so the rules run once, and what they bring up is swept out of their result. Standard
+    // output cannot be taken back, so the result waits in an unnamed file until it is whole.
+    let mut whole = tempfile::tempfile().context("cannot make a temporary file")?;
+    let stubs = stream(&Clean::rules(redactor), &name, source.as_mut(), &mut whole)?;
+    let clean = Clean { redactor: redactor.clone(), sweep: redactor.sweep() };
+    sweep(&clean, &name, &mut whole)?;
+    io::Seek::rewind(&mut whole)?;
     if output == stdio {
-        // Standard output cannot be taken back, so the result waits in an unnamed file until it is whole.
-        let mut whole = tempfile::tempfile().context("cannot make a temporary file")?;
-        let stubs = stream(redactor, &name, source.as_mut(), &mut whole)?;
-        io::Seek::rewind(&mut whole)?;
         io::copy(&mut whole, &mut io::stdout().lock())?;
         return Ok(stubs);
     }
-    file(redactor, &name, source.as_mut(), output)
+    persist(output, |target| {
+        io::copy(&mut whole, target)?;
+        Ok(stubs)
+    })
 }
 
 /// Redacts an archive; none when the file is none.
@@ -170,11 +203,12 @@ fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> any
     if let Some((store, manifest)) = own::recognise(input) {
         return own::run(redactor, store.as_ref(), manifest, output).map(Some);
     }
-    persist(output, |target| archive::run(redactor, name, source, target)).map(Some)
-}
-
-fn file(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &Path) -> anyhow::Result<u64> {
-    persist(target, |file| stream(redactor, name, source, file))
+    let clean = Clean::knowing(redactor, |clean| {
+        let mut forgotten = tempfile::tempfile().context("cannot make a temporary file")?;
+        archive::run(clean, name, &mut source, &mut forgotten)
+    })?;
+    io::Seek::rewind(&mut source)?;
+    persist(output, |target| archive::run(&clean, name, &mut source, target)).map(Some)
 }
 
 /// Writes a file under a temporary name, and gives it its name when it is whole.
@@ -190,14 +224,32 @@ fn persist(target: &Path, write: impl FnOnce(&mut File) -> anyhow::Result<u64>) 
     Ok(stubs)
 }
 
-/// One document from a reader into a file. One that cannot be redacted becomes a stub.
-fn stream(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
+/// One document from a reader into an empty file. One that cannot be redacted becomes a stub.
+fn stream(clean: &Clean, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
     let sound =
-        redactor.copy(name, Format::of_path(name), source, &mut Plain(target)).map_err(|error| match error {
+        clean.redactor.copy(name, Format::of_path(name), source, &mut Plain(target)).map_err(|error| match error {
             CopyError::Read(e) => anyhow::Error::new(e).context(format!("cannot read {name}")),
             CopyError::Write(e) => e.into(),
         })?;
+    sweep(clean, name, target)?;
     Ok(u64::from(!sound))
+}
+
+/// Takes known values out of a document that was redacted, and stands at its end.
+fn sweep(clean: &Clean, name: &str, document: &mut File) -> anyhow::Result<()> {
+    let Some(known) = &clean.sweep else { return Ok(()) };
+    io::Seek::rewind(document)?;
+    if known.touches(document)? {
+        io::Seek::rewind(document)?;
+        let mut swept = tempfile::tempfile().context("cannot make a temporary file")?;
+        known.rewrite(name, document, &mut |part| swept.write_all(part.get()))?;
+        io::Seek::rewind(&mut swept)?;
+        document.set_len(0)?;
+        io::Seek::rewind(document)?;
+        io::copy(&mut swept, document)?;
+    }
+    io::Seek::seek(document, io::SeekFrom::End(0))?;
+    Ok(())
 }
 
 /// A file that holds nothing but the result.
@@ -216,17 +268,18 @@ impl Outlet for Plain<'_> {
     }
 }
 
-/// A directory, file by file. Links are not followed; names go through the rules too.
-fn directory(redactor: &Redactor, input: &Path, output: &Path, below: &Path, depth: usize) -> anyhow::Result<u64> {
+/// A directory, file by file, into another one, or nowhere when it is only read. Links are not followed; names go through
+/// the rules too.
+fn directory(clean: &Clean, input: &Path, output: Option<&Path>, below: &Path, depth: usize) -> anyhow::Result<u64> {
     anyhow::ensure!(depth < MAX_DEPTH, "{} is nested deeper than {MAX_DEPTH} directories", input.display());
     let source = input.join(below);
-    let name = redactor.text(&below.display().to_string()).into_inner();
-    let target = output.join(&name);
-    anyhow::ensure!(
-        target.components().all(|c| c != Component::ParentDir) || name.is_empty(),
-        "a name leads out of the directory"
-    );
-    std::fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
+    let name = clean.name(&below.display().to_string());
+    let safe = Path::new(&name).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    anyhow::ensure!(safe, "a name leads out of the directory");
+    if let Some(output) = output {
+        let target = output.join(&name);
+        std::fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
+    }
     let mut entries: Vec<_> = std::fs::read_dir(&source)
         .with_context(|| format!("cannot read {}", source.display()))?
         .collect::<Result<_, _>>()?;
@@ -236,12 +289,20 @@ fn directory(redactor: &Redactor, input: &Path, output: &Path, below: &Path, dep
         let kind = entry.file_type()?;
         let path = below.join(entry.file_name());
         if kind.is_dir() {
-            stubs += directory(redactor, input, output, &path, depth + 1)?;
+            stubs += directory(clean, input, output, &path, depth + 1)?;
         } else if kind.is_file() {
-            let name = redactor.text(&path.display().to_string()).into_inner();
+            let name = clean.name(&path.display().to_string());
             let mut source =
                 File::open(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
-            stubs += file(redactor, &name, &mut source, &output.join(&name))?;
+            stubs += match output {
+                Some(output) => {
+                    let target = output.join(&name);
+                    // A name is judged as a whole, so its directories may be called otherwise than alone.
+                    target.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                    persist(&target, |target| stream(clean, &name, &mut source, target))?
+                }
+                None => stream(clean, &name, &mut source, &mut tempfile::tempfile()?)?,
+            };
         }
     }
     Ok(stubs)

@@ -133,6 +133,13 @@ impl Session {
         self.parameters.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()
     }
 
+    /// The credentials among the parameters and in the environment of services.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secret = |name: &str| self.profile.parameters.get(name).is_some_and(|p| p.secret);
+        let given = self.parameters.iter().filter(move |(name, _)| secret(name)).map(|(_, value)| value.as_str());
+        given.chain(self.ambient.env.get("PGPASSWORD").map(String::as_str))
+    }
+
     /// The items to run, before `--only` and `--skip`.
     pub(super) async fn items(&self, limits: &Limits, selection: &Selection) -> anyhow::Result<Vec<Arc<dyn Item>>> {
         let mut items: Vec<Arc<dyn Item>> = Vec::new();

@@ -3,6 +3,10 @@
 //! It exists to catch a mistake of the engine, so it shares nothing with it, and it says where and by which rule, never
 //! what it saw.
 
+mod encoded;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read};
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -68,6 +72,8 @@ const RULES: [Rule; 16] = [
         r"(?:LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBSU0EgUFJJVkFUR|LS0tLS1CRUdJTiBFQyBQUklWQVRF)[A-Za-z0-9+/]{60,}",
     ),
 ];
+/// Encodings in each other that are taken off.
+const MAX_DEPTH: u8 = 2;
 /// Bytes in front of a literal that a match may have.
 const BEFORE: usize = 64;
 /// Bytes behind the start of a literal in which a match must show itself.
@@ -90,6 +96,8 @@ pub struct Audit {
     /// Finds the literals; the value of each is the index of its rule.
     literals: Option<(AhoCorasick, Vec<usize>)>,
     own: Option<Regex>,
+    /// A replacement of ours anywhere in a text.
+    replacement: Option<Regex>,
     canaries: Vec<Vec<u8>>,
 }
 
@@ -122,6 +130,7 @@ impl Audit {
                 .map(|searcher| (searcher, owners)),
             // Data of a Secret stays base64, so our own replacement stands there encoded.
             own: compile(r"^[\x22'\\]*(?:REDACTED-[a-z-]{2,16}-[a-z2-7]{12}|UkVEQUNURUQt[A-Za-z0-9+/]{12,48}={0,2}$)"),
+            replacement: compile(r"REDACTED-[a-z-]{2,16}-[a-z2-7]{12}"),
             canaries: Vec::new(),
         }
     }
@@ -172,6 +181,16 @@ impl Audit {
     fn block(&self, path: &str, block: &[u8], first: u64, pem: &mut Option<u64>, hits: &mut Vec<AuditHit>) {
         let hit = |rule: &str, line: u64| AuditHit { rule: rule.to_owned(), path: path.to_owned(), line };
         let line_at = |at: usize| first + memchr::memchr_iter(b'\n', &block[..at]).count() as u64;
+        self.text(block, 0, &mut |rule, at| {
+            if hits.len() < 2 * MAX_HITS {
+                hits.push(hit(rule, line_at(at)));
+            }
+        });
+        self.key_lines(block, first, pem, |line| hits.push(hit("audit-pem-private-key", line)));
+    }
+
+    /// Shows rule and place of each secret in a text, and in the texts that it holds in an encoding.
+    fn text(&self, block: &[u8], depth: u8, hit: &mut dyn FnMut(&'static str, usize)) {
         if let Some((searcher, owners)) = &self.literals {
             let mut next = 0;
             while let Some(literal) = searcher.find(Input::new(block).range(next..)) {
@@ -182,16 +201,34 @@ impl Audit {
                 let window = &block[from..block.len().min(literal.start() + BEHIND)];
                 for found in rule.captures_iter(window) {
                     let Some(value) = found.name("v").or_else(|| found.get(0)) else { continue };
-                    if !self.is_harmless(value.as_bytes()) && hits.len() < 2 * MAX_HITS {
-                        hits.push(hit(id, line_at(from + value.start())));
+                    if !self.is_harmless(value.as_bytes()) {
+                        hit(id, from + value.start());
                     }
                 }
             }
         }
         for canary in &self.canaries {
-            hits.extend(memchr::memmem::find(block, canary).map(|at| hit("audit-canary", line_at(at))));
+            if let Some(at) = memchr::memmem::find(block, canary) {
+                hit("audit-canary", at);
+            }
         }
-        self.key_lines(block, first, pem, |line| hits.push(hit("audit-pem-private-key", line)));
+        if depth < MAX_DEPTH {
+            encoded::texts(block, &mut |at, text| {
+                self.text(text, depth + 1, &mut |rule, _| hit(rule, at));
+                self.key_lines(text, 1, &mut None, |_| hit("audit-pem-private-key", at));
+            });
+        }
+    }
+
+    /// Whether a value is a replacement of ours in an encoding. What else stands in it is looked at on its own.
+    fn is_encoded_replacement(&self, value: &[u8], depth: u8) -> bool {
+        let mut found = false;
+        encoded::texts(value, &mut |_, text| {
+            found = found
+                || self.replacement.as_ref().is_some_and(|own| own.is_match(text))
+                || (depth + 1 < MAX_DEPTH && self.is_encoded_replacement(text, depth + 1));
+        });
+        found
     }
 
     /// Lines of key material behind a header.
@@ -226,73 +263,6 @@ impl Audit {
                 && value[1..].iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'_' | b'(' | b')' | b'{' | b'}')))
             || (value.starts_with(b"<") && value.ends_with(b">"))
             || value.starts_with(b"{{")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scan(text: &str) -> Vec<(String, u64)> {
-        let hits = Audit::new().scan("f", &mut text.as_bytes()).unwrap();
-        hits.into_iter().map(|h| (h.rule, h.line)).collect()
-    }
-
-    #[test]
-    fn all_patterns_compile() {
-        let audit = Audit::new();
-        assert_eq!(audit.rules.len(), RULES.len());
-        assert!(audit.literals.is_some() && audit.own.is_some());
-    }
-
-    #[test]
-    fn every_match_holds_a_literal_of_its_rule() {
-        for (text, rule) in [
-            ("ASIAQWERTYUIOPASDFGH", "audit-aws-access-key"),
-            ("sk_live_0123456789abcdefghij", "audit-stripe-key"),
-            ("glpat-0123456789abcdefghij", "audit-gitlab-token"),
-            ("AUTHORIZATION: BASIC dXNlcjpwYXNzd29yZA==", "audit-bearer"),
-            ("Password = 'correct-horse'", "audit-password"),
-            ("PASSWD: \"correct-horse\"", "audit-password"),
-            ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYab", "audit-aws-secret"),
-        ] {
-            assert_eq!(scan(text), [(rule.to_owned(), 1)], "{text}");
-        }
-    }
-
-    #[test]
-    fn plain_secrets_are_found_with_their_line() {
-        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
-        let text =
-            format!("one\nx AKIAQWERTYUIOPASDFGH\npostgres://u:hunter2@h/db\n-----BEGIN PRIVATE KEY-----\n{body}\n");
-        let found = scan(&text);
-        let line = |rule: &str| found.iter().find(|(r, _)| r == rule).map(|(_, l)| *l);
-        assert_eq!(line("audit-aws-access-key"), Some(2));
-        assert_eq!(line("audit-url-password"), Some(3));
-        assert_eq!(line("audit-pem-private-key"), Some(5));
-    }
-
-    #[test]
-    fn replacements_and_references_are_fine() {
-        for text in [
-            "postgres://u:REDACTED-password-abcdefghijkl@h/db",
-            "-----BEGIN PRIVATE KEY-----\nREDACTED-private-key-abcdefghijkl\n-----END PRIVATE KEY-----\n",
-            "password: \"REDACTED-password-abcdefghijkl\"",
-            "https://h:8443/p@q",
-        ] {
-            assert_eq!(scan(text), [], "{text}");
-        }
-    }
-
-    #[test]
-    fn a_secret_in_a_very_long_line_is_found() {
-        let text = format!("{}ghp_0123456789abcdefghijABCDEFGHIJ012345{}", "x ".repeat(300_000), " y".repeat(10_000));
-        assert_eq!(scan(&text), [("audit-github-token".to_owned(), 1)]);
-    }
-
-    #[test]
-    fn a_canary_is_found() {
-        let audit = Audit::new().with_canaries([b"zebra-17".to_vec()]);
-        assert_eq!(audit.scan("f", &mut &b"a\nb zebra-17"[..]).unwrap()[0].line, 2);
+            || self.is_encoded_replacement(value, 0)
     }
 }

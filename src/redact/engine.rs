@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::known::{Known, Sweep};
+use super::layers::Layers;
 use super::pseudonym::{Pseudonym, Pseudonyms};
 use super::rules::{RuleInfo, RuleSet};
 use super::token::{Id, Ids};
@@ -28,7 +29,8 @@ pub(super) struct Inner {
     pub(super) set: Arc<RuleSet>,
     pub(super) ids: Ids,
     pub(super) pseudonyms: Option<Pseudonyms>,
-    known: Known,
+    pub(super) layers: Layers,
+    known: Arc<Known>,
     report: Mutex<Counters>,
 }
 
@@ -45,9 +47,17 @@ pub struct RedactorBuilder {
     dirs: Vec<PathBuf>,
     disabled: Vec<String>,
     pseudonyms: Vec<Pseudonym>,
+    layers: Layers,
 }
 
 impl RedactorBuilder {
+    /// Switches layers off.
+    #[cfg(test)]
+    pub(super) fn with_layers(mut self, layers: Layers) -> Self {
+        self.layers = layers;
+        self
+    }
+
     /// Adds the rules of a directory of `*.toml` files, or of one file.
     pub fn with_rules(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dirs.push(dir.into());
@@ -75,8 +85,8 @@ impl RedactorBuilder {
         let set = RuleSet::with(&dirs, &self.disabled)?;
         let ids = Ids::new(&self.key)?;
         let pseudonyms = Pseudonyms::new(&self.key, &self.pseudonyms)?;
-        let (known, report) = (Known::default(), Mutex::default());
-        Ok(Redactor { inner: Arc::new(Inner { set, ids, pseudonyms, known, report }) })
+        let (known, report, layers) = (Arc::default(), Mutex::default(), self.layers);
+        Ok(Redactor { inner: Arc::new(Inner { set, ids, pseudonyms, layers, known, report }) })
     }
 }
 
@@ -91,7 +101,22 @@ impl Redactor {
 
     /// A redactor with the built-in rules and more, or without some of them.
     pub fn builder(key: CorrelationKey) -> RedactorBuilder {
-        RedactorBuilder { key, dirs: Vec::new(), disabled: Vec::new(), pseudonyms: Vec::new() }
+        RedactorBuilder { key, dirs: Vec::new(), disabled: Vec::new(), pseudonyms: Vec::new(), layers: Layers::ALL }
+    }
+
+    /// A redactor that learns values for this one and counts for itself: it reads content whose result is thrown away,
+    /// so that what is secret behind is known in front.
+    #[must_use]
+    pub fn scout(&self) -> Self {
+        let Inner { set, ids, layers, known, .. } = &*self.inner;
+        let (set, ids, known) = (Arc::clone(set), ids.clone(), Arc::clone(known));
+        let inner = Inner { set, ids, pseudonyms: None, layers: *layers, known, report: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Takes note of a credential that the program itself was given, so that it is found wherever it stands.
+    pub fn remember(&self, secret: &str) {
+        self.confirm(super::rules::engine::PASSWORD, secret.as_bytes());
     }
 
     /// Redacts a short text: a name, a path, an error message, one log line.
@@ -195,7 +220,7 @@ impl Redactor {
     /// A search for all values that were found to be secret so far; none when there are none that can be searched.
     #[must_use]
     pub fn sweep(&self) -> Option<Sweep> {
-        let on = self.inner.set.is_on(super::rules::engine::KNOWN);
+        let on = self.inner.layers.known && self.inner.set.is_on(super::rules::engine::KNOWN);
         on.then(|| Sweep::new(self, &self.inner.known)).flatten()
     }
 

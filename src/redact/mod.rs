@@ -11,9 +11,13 @@ mod closed;
 mod content;
 mod engine;
 mod error;
+mod hidden;
 mod key;
 mod known;
 mod kube;
+mod layers;
+#[cfg(test)]
+mod layers_tests;
 mod pseudonym;
 mod redacted;
 mod report;

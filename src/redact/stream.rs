@@ -54,6 +54,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
+        let walks = format == Format::Json && redactor.inner().layers.walker;
         Self {
             redactor,
             file: file.to_owned(),
@@ -62,7 +63,7 @@ impl Lines {
             seen: 0,
             base: 0,
             swallow: None,
-            walker: (format == Format::Json).then(Walker::new),
+            walker: walks.then(Walker::new),
             walked: 0,
             found: Vec::new(),
             scratch: Scratch::default(),
@@ -132,7 +133,8 @@ impl Lines {
         (self.seen, self.base, self.walked, self.swallow) = (0, 0, 0, None);
         (self.failed, self.changed) = (false, false);
         self.replaced.clear();
-        self.walker = (walk && self.format == Format::Json).then(Walker::new);
+        let walks = walk && self.format == Format::Json && self.redactor.inner().layers.walker;
+        self.walker = walks.then(Walker::new);
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
@@ -340,7 +342,7 @@ impl Lines {
     fn scan(&mut self, end: usize, more: bool) -> scan::Outcome {
         self.spans.clear();
         let inner = self.redactor.inner();
-        let env = Env { set: &inner.set, ids: &inner.ids, format: self.format };
+        let env = Env { set: &inner.set, ids: &inner.ids, format: self.format, layers: inner.layers, inside: None };
         let outcome = scan::scan(env, &self.buffer[..end], more, &mut self.scratch, &mut self.spans);
         let (base, seen) = (self.base, self.seen);
         for (start, stop, rule, bare) in &self.found {

@@ -46,7 +46,7 @@ impl Ids {
 
     /// The id of a value as it stands in the content: quotes, escapes, percent signs and base64 are taken off first.
     pub(super) fn of(&self, value: &[u8]) -> Id {
-        self.of_canonical(&Zeroizing::new(canonical(value)))
+        self.of_canonical(&canonical(value))
     }
 
     /// The id of a value that is already canonical.
@@ -124,29 +124,31 @@ pub(super) fn without_own(value: &[u8], known: impl Fn(&[u8]) -> bool) -> Option
 }
 
 /// Takes off everything that is encoding and not value, so that `p%40ss`, `p@ss` and its base64 are one secret.
-pub(super) fn canonical(value: &[u8]) -> Vec<u8> {
-    let mut value = trim(value).to_vec();
+pub(super) fn canonical(value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut value = Zeroizing::new(trim(value).to_vec());
     for _ in 0..MAX_LAYERS {
         if let Some(body) = pem_body(&value) {
-            return body;
+            return Zeroizing::new(body);
         }
-        let next = if value.contains(&b'\\')
-            && let Some(plain) = unescape(&value)
-        {
-            plain
-        } else if value.contains(&b'%')
-            && let Some(plain) = percent(&value)
-        {
-            plain
-        } else if let Some(plain) = base64_text(&value) {
-            plain
-        } else {
-            break;
-        };
+        let next = Zeroizing::new(
+            if value.contains(&b'\\')
+                && let Some(plain) = unescape(&value)
+            {
+                plain
+            } else if value.contains(&b'%')
+                && let Some(plain) = percent(&value)
+            {
+                plain
+            } else if let Some(plain) = base64_text(&value) {
+                plain
+            } else {
+                break;
+            },
+        );
         if next == value {
             break;
         }
-        value = trim(&next).to_vec();
+        value = Zeroizing::new(trim(&next).to_vec());
     }
     value
 }

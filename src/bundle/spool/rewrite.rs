@@ -9,7 +9,7 @@ use super::piece::{Piece, Stored, member};
 use super::trim::hex;
 use super::{Spool, SpoolError, create_private};
 use crate::bundle::format::{MEMBER, SHARED_MEMBER};
-use crate::model::FileEntry;
+use crate::model::{BundlePath, FileEntry};
 use crate::redact::Redacted;
 
 /// What `rewrite` calls: it reads the old content and hands the new one, piece by piece, to its second argument.
@@ -17,6 +17,19 @@ pub type Edit<'a> =
     dyn FnMut(&mut dyn Read, &mut dyn FnMut(&Redacted<Vec<u8>>) -> io::Result<()>) -> io::Result<()> + 'a;
 
 impl Spool {
+    /// Gives a finished artifact another name, or that name with a number when it is taken. The content stays.
+    ///
+    /// # Errors
+    /// When there is no such artifact, or the journal cannot be written.
+    pub fn rename(&self, path: &str, name: &Redacted<String>) -> Result<FileEntry, SpoolError> {
+        let old = self.stored().into_iter().find(|s| s.entry.path == path);
+        let mut stored = old.ok_or_else(|| self.failed(path, io::ErrorKind::NotFound.into()))?;
+        stored.entry.path = super::locked(&self.inner.names).take(&BundlePath::portable(name.get())).to_string();
+        let entry = stored.entry.clone();
+        self.close(stored)?;
+        Ok(entry)
+    }
+
     /// Replaces the content of a finished artifact by what `edit` makes of it. Size and checksum follow, the note about
     /// truncation stays. After an error the old content is still there.
     ///

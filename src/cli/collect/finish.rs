@@ -1,12 +1,12 @@
 //! The end of a run: triage over the spool, the reports, the manifest, the archive and its audit.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::Utc;
 use serde_json::json;
 
-use super::super::audit::FinalAudit;
+use super::super::audit::{FinalAudit, quarantine};
 use super::super::inspect;
 use super::super::log::Log;
 use super::super::output::Output;
@@ -102,11 +102,17 @@ impl Finish<'_> {
     }
 
     /// Triages, reports and packs.
-    pub(super) fn pack(self, result: RunResult, log: &Log) -> anyhow::Result<Made> {
+    pub(super) fn pack(self, mut result: RunResult, log: &Log) -> anyhow::Result<Made> {
         let redactor = self.redactor;
         let sweep = redactor.sweep();
+        if let Some(sweep) = &sweep {
+            inspect::rename(&self.spool, redactor, sweep, &mut result.ledger)?;
+        }
         let files = self.spool.fit(self.max_size)?;
-        let mut manifest = redactor.record(&self.manifest(result, files))?.into_inner();
+        let manifest = redactor.record(&self.manifest(result, files))?;
+        // What the terminal shows is made of this, so known values leave here and not only in the archive.
+        let manifest = sweep.as_ref().map(|s| s.record(&manifest)).transpose()?.unwrap_or(manifest);
+        let mut manifest = manifest.into_inner();
         let (triage, mut leaks) = self.examine(&mut manifest, sweep.as_ref())?;
         let counts = redactor.report();
         let view = View::new(&triage, &manifest, Some(&counts));
@@ -182,18 +188,10 @@ impl Finish<'_> {
             None => bundle::Target::Writer(&mut stdout),
         };
         let top_dir = self.redactor.text(&self.target.stem);
+        let top_dir = self.redactor.sweep().map_or(top_dir.clone(), |sweep| sweep.text(&top_dir));
         let options = PackOptions { top_dir, target, first, mtime: self.started, force: self.force };
         Ok(bundle::pack(&self.spool, options)?)
     }
-}
-
-/// Renames a bundle that must not be sent.
-fn quarantine(path: &Path) -> anyhow::Result<PathBuf> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".quarantine");
-    let quarantined = PathBuf::from(name);
-    std::fs::rename(path, &quarantined)?;
-    Ok(quarantined)
 }
 
 fn pretty<T: serde::Serialize>(value: &T) -> anyhow::Result<String> {

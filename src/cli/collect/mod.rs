@@ -181,6 +181,10 @@ async fn collect(
     if let Some(aws) = &args.aws {
         session.aws = aws.clone();
     }
+    for secret in session.secrets() {
+        redactor.remember(secret);
+        super::traces::remember(secret);
+    }
     let target = Target::new(&args.target, &session.profile.prefix, started)?;
     session.announce(&output);
     let limits = args.limits.resolve(args.connection.request_timeout);

@@ -14,8 +14,7 @@ use flate2::write::GzEncoder;
 
 use zeroize::Zeroizing;
 
-use super::{Plain, stream, zip};
-use crate::redact::Redactor;
+use super::{Clean, Plain, stream, zip};
 
 /// Archives inside of archives.
 const MAX_DEPTH: usize = 3;
@@ -84,18 +83,18 @@ pub(super) fn is_exhausted(budget: &Budget) -> bool {
 }
 
 /// Redacts an archive into `target`; gives the number of members that were left out.
-pub(super) fn run(redactor: &Redactor, name: &str, mut source: File, target: &mut File) -> anyhow::Result<u64> {
+pub(super) fn run(clean: &Clean, name: &str, source: &mut File, target: &mut File) -> anyhow::Result<u64> {
     let mut budget = Budget::default();
-    let result = match Shape::of_file(&mut source)? {
-        Shape::Zip => zip::members(redactor, &mut source, target, 0, &mut budget),
-        _ => content(redactor, name, Box::new(source), target, 0, &mut budget),
+    let result = match Shape::of_file(source)? {
+        Shape::Zip => zip::members(clean, source, target, 0, &mut budget),
+        _ => content(clean, name, Box::new(source), target, 0, &mut budget),
     };
     result.with_context(|| format!("{name} cannot be redacted as an archive"))
 }
 
 /// Redacts one member, and what is inside of it, into an empty file.
 pub(super) fn content(
-    redactor: &Redactor,
+    clean: &Clean,
     name: &str,
     mut source: Box<dyn Read + '_>,
     target: &mut File,
@@ -115,7 +114,7 @@ pub(super) fn content(
             let mut inner = tempfile::tempfile().context("cannot make a temporary file")?;
             // A tar in a gzip is one archive, not two.
             let inside = name.strip_suffix(".gz").map_or_else(|| name.replace(".tgz", ".tar"), str::to_owned);
-            let stubs = content(redactor, &inside, Box::new(plain), &mut inner, depth + 1, budget)?;
+            let stubs = content(clean, &inside, Box::new(plain), &mut inner, depth + 1, budget)?;
             inner.rewind()?;
             let mut encoder = GzEncoder::new(io::BufWriter::new(target), Compression::default());
             io::copy(&mut inner, &mut encoder)?;
@@ -126,15 +125,15 @@ pub(super) fn content(
             let mut whole = Zeroizing::new(Vec::new());
             let read = source.by_ref().take(MAX_NESTED_ZIP + 1).read_to_end(&mut whole)?;
             ensure!(read as u64 <= MAX_NESTED_ZIP, "a zip inside of an archive is larger than {MAX_NESTED_ZIP} bytes");
-            zip::members(redactor, &mut io::Cursor::new(whole.as_slice()), target, depth, budget)
+            zip::members(clean, &mut io::Cursor::new(whole.as_slice()), target, depth, budget)
         }
-        Shape::Tar if depth <= MAX_DEPTH => members(redactor, source, target, depth, budget),
-        _ => stream(redactor, name, &mut source, target),
+        Shape::Tar if depth <= MAX_DEPTH => members(clean, source, target, depth, budget),
+        _ => stream(clean, name, &mut source, target),
     }
 }
 
 fn members(
-    redactor: &Redactor,
+    clean: &Clean,
     source: Box<dyn Read + '_>,
     target: &mut File,
     depth: usize,
@@ -148,7 +147,7 @@ fn members(
         let mut entry = entry?;
         budget.entry()?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let name = redactor.text(&path).into_inner();
+        let name = clean.name(&path);
         // A name that leads elsewhere, or that another member has, is never written.
         if !is_inside(&name) || !names.insert(name.trim_end_matches('/').to_owned()) {
             stubs += 1;
@@ -167,7 +166,7 @@ fn members(
             tar::EntryType::Symlink | tar::EntryType::Link => {
                 let link =
                     entry.link_name_bytes().map(|l| String::from_utf8_lossy(&l).into_owned()).unwrap_or_default();
-                let link = redactor.text(&link).into_inner();
+                let link = clean.name(&link);
                 if is_inside(&link) {
                     header.set_size(0);
                     out.append_link(&mut header, &name, &link)?;
@@ -176,24 +175,23 @@ fn members(
                 }
             }
             tar::EntryType::Regular | tar::EntryType::Continuous => {
-                let mut clean = tempfile::tempfile().context("cannot make a temporary file")?;
+                let mut result = tempfile::tempfile().context("cannot make a temporary file")?;
                 let total = Rc::clone(&budget.total);
                 let plain = Total { inner: &mut entry, total };
-                let result = content(redactor, &name, Box::new(plain), &mut clean, depth + 1, budget);
-                stubs += match result {
+                stubs += match content(clean, &name, Box::new(plain), &mut result, depth + 1, budget) {
                     Ok(stubs) => stubs,
                     Err(error) if !is_exhausted(budget) => {
                         // An archive inside that is broken or a bomb: a stub, and never a part of it.
                         let reason = format!("{error:#}");
-                        redactor.leave_stub(&name, &mut Plain(&mut clean), &reason)?;
+                        clean.redactor.leave_stub(&name, &mut Plain(&mut result), &reason)?;
                         1
                     }
                     Err(error) => return Err(error),
                 };
                 header.set_entry_type(tar::EntryType::Regular);
-                header.set_size(clean.metadata()?.len());
-                clean.rewind()?;
-                out.append_data(&mut header, &name, clean)?;
+                header.set_size(result.metadata()?.len());
+                result.rewind()?;
+                out.append_data(&mut header, &name, result)?;
             }
             // Devices and pipes hold nothing to read; a sparse file may be endless zeros.
             _ => stubs += 1,

@@ -46,6 +46,7 @@ fn rewrite(
     }
     let known = redactor.sweep();
     if let Some(known) = &known {
+        inspect::rename(spool, redactor, known, &mut manifest.ledger)?;
         let found = inspect::run(spool, Some(known))?;
         inspect::clean(spool, known, &found.touched)?;
     }
@@ -65,7 +66,8 @@ fn rewrite(
     manifest.files.extend(first.iter().map(|(name, content)| bundle::file_entry(name, content)));
     manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
     let mtime = manifest.started;
-    let clean = redactor.record(&manifest)?.into_inner();
+    let clean = redactor.record(&manifest)?;
+    let clean = known.as_ref().map(|k| k.record(&clean)).transpose()?.unwrap_or(clean).into_inner();
     let text = pretty(serde_json::to_string_pretty(&clean))?;
     first.push((format::MANIFEST, redactor.bytes(format::MANIFEST, Format::Json, &text)?));
     let name = output.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -14,9 +14,8 @@ use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 
 use self::directory::Member;
-use super::Plain;
 use super::archive::{Budget, Counted, Guarded, MAX_ENTRIES, content, is_exhausted, is_inside};
-use crate::redact::Redactor;
+use super::{Clean, Plain};
 
 /// Bits of a member's flags that say it is encrypted, one way or the other.
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
@@ -32,7 +31,7 @@ const DIRECTORY: u32 = 0o040_000;
 
 /// Redacts the members of a zip into an empty file; gives the number of those that were left out.
 pub(super) fn members<R: Read + Seek>(
-    redactor: &Redactor,
+    clean: &Clean,
     source: &mut R,
     target: &mut File,
     depth: usize,
@@ -44,7 +43,7 @@ pub(super) fn members<R: Read + Seek>(
     let mut stubs = 0;
     for member in members {
         budget.entry()?;
-        let name = redactor.text(&member.name).into_inner();
+        let name = clean.name(&member.name);
         if !is_inside(&name) || !names.insert(name.trim_end_matches('/').to_owned()) {
             stubs += 1;
             continue;
@@ -59,28 +58,28 @@ pub(super) fn members<R: Read + Seek>(
             stubs += 1;
             continue;
         }
-        let mut clean = tempfile::tempfile().context("cannot make a temporary file")?;
-        stubs += match one(redactor, source, &member, &name, &mut clean, depth, budget) {
+        let mut result = tempfile::tempfile().context("cannot make a temporary file")?;
+        stubs += match one(clean, source, &member, &name, &mut result, depth, budget) {
             Ok(stubs) => stubs,
             Err(error) if is_exhausted(budget) => return Err(error),
             Err(error) => {
-                redactor.leave_stub(&name, &mut Plain(&mut clean), &format!("{error:#}"))?;
+                clean.redactor.leave_stub(&name, &mut Plain(&mut result), &format!("{error:#}"))?;
                 1
             }
         };
-        clean.rewind()?;
-        out.add(&member, &name, &mut clean)?;
+        result.rewind()?;
+        out.add(&member, &name, &mut result)?;
     }
     out.finish()?;
     Ok(stubs)
 }
 
 fn one<R: Read + Seek>(
-    redactor: &Redactor,
+    clean: &Clean,
     source: &mut R,
     member: &Member,
     name: &str,
-    clean: &mut File,
+    target: &mut File,
     depth: usize,
     budget: &mut Budget,
 ) -> anyhow::Result<u64> {
@@ -94,7 +93,7 @@ fn one<R: Read + Seek>(
         if method == STORED { Box::new(counted) } else { Box::new(DeflateDecoder::new(counted)) };
     let guarded = Guarded { inner: plain, packed, count: 0, total: Rc::clone(&budget.total) };
     let exact = Exact { inner: guarded, left: u64::from(member.size), crc: Crc::new(), expected: member.crc };
-    content(redactor, name, Box::new(exact), clean, depth + 1, budget)
+    content(clean, name, Box::new(exact), target, depth + 1, budget)
 }
 
 /// Refuses content that is not what the directory says.

@@ -14,7 +14,10 @@ pub(super) enum Form {
     /// With the whole run of hexadecimal digits around it.
     Hex,
     /// By a replacement in UTF-16.
-    Utf16,
+    Utf16 {
+        /// Whether the high byte of each unit comes first.
+        big: bool,
+    },
 }
 
 /// All forms of a value, each once; none is shorter than eight bytes.
@@ -42,8 +45,33 @@ pub(super) fn forms(value: &[u8]) -> Vec<(Form, Zeroizing<Vec<u8>>)> {
     }
     add(Form::Hex, value.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect());
     add(Form::Hex, value.iter().flat_map(|b| format!("{b:02X}").into_bytes()).collect());
-    add(Form::Utf16, value.iter().flat_map(|b| [*b, 0]).collect());
+    add(Form::Utf16 { big: false }, value.iter().flat_map(|b| [*b, 0]).collect());
+    add(Form::Utf16 { big: true }, value.iter().flat_map(|b| [0, *b]).collect());
+    add(Form::Plain, portable(value));
     out
+}
+
+/// The forms in which a value is searched that may be a word: as it stands, and where it is all of an encoded run.
+pub(super) fn word_forms(value: &[u8]) -> Vec<(Form, Zeroizing<Vec<u8>>)> {
+    let all = [
+        (Form::Plain, value.to_vec()),
+        (Form::Plain, json(value, false)),
+        (Form::Plain, percent(value, b"0123456789ABCDEF")),
+        (Form::Base64, STANDARD_NO_PAD.encode(value).into_bytes()),
+    ];
+    let mut out: Vec<(Form, Zeroizing<Vec<u8>>)> = Vec::new();
+    for (form, text) in all.map(|(form, text)| (form, Zeroizing::new(text))) {
+        if !out.iter().any(|(_, t)| *t == text) {
+            out.push((form, text));
+        }
+    }
+    out
+}
+
+/// The value in the name of a file, where some signs cannot stand.
+fn portable(value: &[u8]) -> Vec<u8> {
+    let sign = |b: &u8| matches!(b, b':' | b'*' | b'?' | b'|' | b'<' | b'>' | b'"' | b'\\');
+    value.iter().map(|b| if sign(b) { b'-' } else { *b }).collect()
 }
 
 /// The value inside of a JSON string; `html` also escapes `<`, `>` and `&`, as Go does.

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::Known;
-use super::forms::{Form, forms};
+use super::forms::{Form, forms, word_forms};
+use super::reach::{Reach, is_spoken, is_word};
+use super::{Hidden, Known};
 use crate::redact::rules::engine;
 use crate::redact::token::{Id, replacement};
-use crate::redact::{Redacted, Redactor};
+use crate::redact::{RedactError, Redacted, Redactor};
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 1 << 20;
@@ -17,6 +21,10 @@ const BLOCK: usize = 1 << 20;
 const HOLD: usize = 16 << 10;
 /// How far the run around a match is followed to each side.
 const MAX_RUN: usize = 4 << 10;
+/// Bytes in front of a block that are shown with it: what stands before a word.
+const CONTEXT: usize = 1 << 10;
+/// Most values that are searched as words.
+const MAX_WORDS: usize = 2_000;
 /// Bits of the filter.
 const FILTER: u32 = 20;
 
@@ -29,17 +37,34 @@ pub struct Sweep {
     heads: HashMap<u64, Vec<(u32, usize)>>,
     /// One bit for each hash of a head: most places are turned down without a look into the table.
     filter: Vec<u64>,
+    words: Option<Words>,
 }
 
 struct Needle {
-    text: Zeroizing<Vec<u8>>,
+    text: Hidden,
     form: Form,
     rule: u16,
     id: Id,
+    reach: Reach,
 }
 
-/// Takes a block and the place up to which matches may begin.
-type Work<'a> = dyn FnMut(&[u8], usize) -> io::Result<Option<usize>> + 'a;
+/// Values that are searched as words: few, and short.
+struct Words {
+    searcher: AhoCorasick,
+    needles: Vec<Needle>,
+}
+
+/// Part of a text in which matches may begin.
+#[derive(Clone, Copy)]
+struct Place {
+    from: usize,
+    limit: usize,
+    /// Whether the text is the name of a file.
+    name: bool,
+}
+
+/// Takes a block and the part of it in which matches may begin.
+type Work<'a> = dyn FnMut(&[u8], Place) -> io::Result<Option<usize>> + 'a;
 
 fn hash(head: u64) -> usize {
     (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER)) as usize
@@ -59,8 +84,17 @@ impl Sweep {
             needles: Vec::new(),
             heads: HashMap::new(),
             filter: vec![0; 1 << (FILTER - 6)],
+            words: None,
         };
-        for (id, value) in values.iter() {
+        let mut words = Vec::new();
+        let chosen = values.iter().filter(|(_, v)| v.reach != Reach::Anywhere).take(MAX_WORDS);
+        for (id, value) in chosen {
+            let (rule, id, reach) = (value.rule, *id, value.reach);
+            let all = word_forms(&value.text).into_iter();
+            words.extend(all.map(|(form, text)| Needle { text: Hidden::new(text), form, rule, id, reach }));
+        }
+        sweep.words = Words::new(words);
+        for (id, value) in values.iter().filter(|(_, v)| v.reach == Reach::Anywhere) {
             for (form, text) in forms(&value.text) {
                 let index = u32::try_from(sweep.needles.len()).ok()?;
                 let Some(first) = head(&text) else { continue };
@@ -71,10 +105,11 @@ impl Sweep {
                     sweep.filter[bit / 64] |= 1 << (bit % 64);
                     sweep.heads.entry(head).or_default().push((index, behind));
                 }
-                sweep.needles.push(Needle { text, form, rule: value.rule, id: *id });
+                let (text, reach) = (Hidden::new(text), Reach::Anywhere);
+                sweep.needles.push(Needle { text, form, rule: value.rule, id: *id, reach });
             }
         }
-        (!sweep.needles.is_empty()).then_some(sweep)
+        (!sweep.needles.is_empty() || sweep.words.is_some()).then_some(sweep)
     }
 
     /// Whether content holds a known value.
@@ -83,9 +118,9 @@ impl Sweep {
     /// When reading fails.
     pub fn touches(&self, content: &mut dyn Read) -> io::Result<bool> {
         let mut found = false;
-        self.blocks(content, &mut |block, limit| {
-            found = found || self.next(block, 0, limit).is_some();
-            Ok(if found { None } else { Some(limit) })
+        self.blocks(content, false, &mut |block, place| {
+            found = found || self.first(block, place).is_some();
+            Ok(if found { None } else { Some(place.limit) })
         })?;
         Ok(found)
     }
@@ -100,11 +135,21 @@ impl Sweep {
         content: &mut dyn Read,
         write: &mut dyn FnMut(&Redacted<Vec<u8>>) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.copy(file, content, false, write)
+    }
+
+    fn copy(
+        &self,
+        file: &str,
+        content: &mut dyn Read,
+        name: bool,
+        write: &mut dyn FnMut(&Redacted<Vec<u8>>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut count = 0;
         let mut out = Redacted::buffer();
-        self.blocks(content, &mut |block, limit| {
+        self.blocks(content, name, &mut |block, place| {
             out.clear();
-            let end = self.replace(block, limit, out.inner_mut(), &mut count);
+            let end = self.replace(block, place, out.inner_mut(), &mut count);
             write(&out).map(|()| Some(end))
         })?;
         if count > 0 {
@@ -126,42 +171,124 @@ impl Sweep {
         Ok(whole)
     }
 
-    /// Reads blocks that overlap, and shows each with the place up to which matches may begin. `work` says how many
-    /// bytes are done with, or that no more are wanted.
-    fn blocks(&self, content: &mut dyn Read, work: &mut Work<'_>) -> io::Result<()> {
-        let mut block = Vec::with_capacity(BLOCK + HOLD);
-        loop {
-            let wanted = (BLOCK + HOLD - block.len()) as u64;
-            let read = content.take(wanted).read_to_end(&mut block)?;
-            let last = (read as u64) < wanted;
-            let limit = if last { block.len() } else { block.len() - HOLD };
-            let Some(done) = work(&block, limit)? else { return Ok(()) };
-            if last {
-                return Ok(());
-            }
-            block.drain(..done);
+    /// Replaces known values in a short text that was redacted.
+    #[must_use]
+    pub fn text(&self, text: &Redacted<String>) -> Redacted<String> {
+        Redacted::vouch(self.short("texts", text.get(), false))
+    }
+
+    /// Replaces known values in the redacted path of a file.
+    #[must_use]
+    pub fn path(&self, path: &Redacted<String>) -> Redacted<String> {
+        Redacted::vouch(self.short("names", path.get(), true))
+    }
+
+    /// Replaces known values in every text of a record that was redacted.
+    ///
+    /// # Errors
+    /// When the record does not survive the round trip through JSON.
+    pub fn record<T: Serialize + DeserializeOwned>(&self, record: &Redacted<T>) -> Result<Redacted<T>, RedactError> {
+        let mut value = serde_json::to_value(record.get()).map_err(|e| RedactError::Content(e.to_string()))?;
+        self.texts_of(&mut value);
+        serde_json::from_value(value).map(Redacted::vouch).map_err(|e| RedactError::Content(e.to_string()))
+    }
+
+    fn texts_of(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => *text = self.short("records", text, false),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|v| self.texts_of(v)),
+            serde_json::Value::Object(map) => map.values_mut().for_each(|v| self.texts_of(v)),
+            _ => {}
         }
     }
 
-    fn replace(&self, block: &[u8], limit: usize, out: &mut Vec<u8>, count: &mut u64) -> usize {
-        let mut done = 0;
-        let mut at = 0;
-        while let Some((start, needle)) = self.next(block, at, limit) {
+    fn short(&self, file: &str, text: &str, name: bool) -> String {
+        let mut whole = Vec::with_capacity(text.len());
+        let copied = self.copy(file, &mut text.as_bytes(), name, &mut |part| {
+            whole.extend_from_slice(part.get());
+            Ok(())
+        });
+        let text = copied.ok().and_then(|()| String::from_utf8(whole).ok());
+        text.unwrap_or_else(|| "[a text that could not be redacted]".to_owned())
+    }
+
+    /// Reads blocks that overlap, and shows each with the part in which matches may begin. `work` says how many
+    /// bytes are done with, or that no more are wanted.
+    fn blocks(&self, content: &mut dyn Read, name: bool, work: &mut Work<'_>) -> io::Result<()> {
+        let mut block = Zeroizing::new(Vec::new());
+        let mut from = 0;
+        loop {
+            let wanted = (BLOCK + HOLD - (block.len() - from)) as u64;
+            let read = content.take(wanted).read_to_end(&mut block)?;
+            let last = (read as u64) < wanted;
+            let limit = if last { block.len() } else { block.len() - HOLD };
+            let Some(done) = work(&block, Place { from, limit, name })? else { return Ok(()) };
+            if last {
+                return Ok(());
+            }
+            from = done.min(CONTEXT);
+            block.drain(..done - from);
+        }
+    }
+
+    fn replace(&self, block: &[u8], place: Place, out: &mut Vec<u8>, count: &mut u64) -> usize {
+        let mut done = place.from;
+        let mut strong = self.next(block, place.from, place.limit);
+        let mut word = self.word(block, place);
+        loop {
+            let rest = Place { from: done, ..place };
+            if strong.is_some_and(|(start, _)| start < done) {
+                strong = self.next(block, done, place.limit);
+            }
+            if word.is_some_and(|(start, _)| start < done) {
+                word = self.word(block, rest);
+            }
+            let Some((start, needle)) = earlier(strong, word) else { break };
             let (from, to) = widened(block, needle.form, start, start + needle.text.len());
             let from = from.max(done);
             out.extend_from_slice(&block[done..from]);
             let token = replacement(self.redactor.inner().set.kind(needle.rule), needle.id);
-            if needle.form == Form::Utf16 {
-                out.extend(token.bytes().flat_map(|b| [b, 0]));
-            } else {
-                out.extend_from_slice(token.as_bytes());
+            match needle.form {
+                Form::Utf16 { big: false } => out.extend(token.bytes().flat_map(|b| [b, 0])),
+                Form::Utf16 { big: true } => out.extend(token.bytes().flat_map(|b| [0, b])),
+                Form::Plain | Form::Base64 | Form::Hex => out.extend_from_slice(token.as_bytes()),
             }
             *count += 1;
-            (done, at) = (to, to);
+            done = to;
         }
-        let end = done.max(limit);
+        let end = done.max(place.limit);
         out.extend_from_slice(&block[done..end]);
         end
+    }
+
+    /// The first match of any kind.
+    fn first(&self, block: &[u8], place: Place) -> Option<(usize, &Needle)> {
+        self.next(block, place.from, place.limit).or_else(|| self.word(block, place))
+    }
+
+    /// The first value that stands as a word of its own.
+    fn word(&self, block: &[u8], place: Place) -> Option<(usize, &Needle)> {
+        let words = self.words.as_ref()?;
+        let mut at = place.from;
+        while let Some(found) = words.searcher.find(Input::new(block).range(at..)) {
+            if found.start() >= place.limit {
+                return None;
+            }
+            let needle = words.needles.get(found.pattern().as_usize())?;
+            let padding = if needle.form == Form::Base64 {
+                block[found.end()..].iter().take(2).take_while(|b| **b == b'=').count()
+            } else {
+                0
+            };
+            let end = found.end() + padding;
+            if is_word(block, found.start(), end, place.name)
+                && (needle.reach == Reach::Word || (!place.name && is_spoken(block, found.start(), end)))
+            {
+                return Some((found.start(), needle));
+            }
+            at = found.start() + 1;
+        }
+        None
     }
 
     /// The first match that begins in `at..limit`; the longest one of its place.
@@ -197,12 +324,31 @@ impl Sweep {
     }
 }
 
+impl Words {
+    fn new(needles: Vec<Needle>) -> Option<Self> {
+        if needles.is_empty() {
+            return None;
+        }
+        let texts = needles.iter().map(|n| &*n.text);
+        let searcher = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok()?;
+        Some(Self { searcher, needles })
+    }
+}
+
+/// The match that begins first; of two at one place the one that may stand anywhere.
+fn earlier<'a>(strong: Option<(usize, &'a Needle)>, word: Option<(usize, &'a Needle)>) -> Option<(usize, &'a Needle)> {
+    match (strong, word) {
+        (Some(strong), Some(word)) => Some(if word.0 < strong.0 { word } else { strong }),
+        (found, None) | (None, found) => found,
+    }
+}
+
 /// The match with the run around it.
 fn widened(block: &[u8], form: Form, start: usize, end: usize) -> (usize, usize) {
     let in_run = |b: &u8| match form {
         Form::Base64 => b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'='),
         Form::Hex => b.is_ascii_hexdigit(),
-        Form::Plain | Form::Utf16 => false,
+        Form::Plain | Form::Utf16 { .. } => false,
     };
     let before = block[..start].iter().rev().take(MAX_RUN).take_while(|b| in_run(b)).count();
     let behind = block[end..].iter().take(MAX_RUN).take_while(|b| in_run(b)).count();

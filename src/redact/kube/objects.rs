@@ -79,7 +79,9 @@ impl ObjectStream {
                 members.insert(0, (key.into(), Node::text(value)));
             }
         }
-        Sanitiser::new(&self.redactor, &self.file).object(&mut node);
+        if self.redactor.inner().layers.objects {
+            Sanitiser::new(&self.redactor, &self.file).object(&mut node);
+        }
         // The byte engine is the net under the types.
         self.line.clear();
         node.write(&mut self.line);

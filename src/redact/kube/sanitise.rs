@@ -110,11 +110,11 @@ impl<'a> Sanitiser<'a> {
             };
             for (key, value) in members.iter_mut() {
                 let text = value.as_text().map_or_else(|| value.to_json(), str::to_owned);
-                let plain = if field == "data" {
+                let plain = zeroize::Zeroizing::new(if field == "data" {
                     token::base64_bytes(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes())
                 } else {
                     text.clone().into_bytes()
-                };
+                });
                 if self.is_own(plain.trim_ascii()) {
                     if let Some(note) = earlier.as_ref().and_then(|e| e.get(key)) {
                         notes.push((key.clone(), note.clone()));
@@ -128,6 +128,10 @@ impl<'a> Sanitiser<'a> {
                     continue;
                 }
                 let replacement = self.replace(engine::KUBERNETES_SECRET, &plain);
+                if let Some(rule) = judge(&self.redactor.inner().set, classify(key.as_bytes()), &plain) {
+                    // The key says more than that it is a Secret.
+                    self.redactor.confirm(rule, &plain);
+                }
                 let id = self.redactor.inner().ids.of(&plain).text();
                 let mut note = vec![
                     ("bytes".into(), Node::Literal(plain.len().to_string().into())),

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::load::Source;
 use super::{Boundary, RuleDef, RuleSet, builtin, engine, expand};
+use crate::redact::layers::Layers;
 use crate::redact::scan::{self, Env, Scratch};
 use crate::redact::token::Ids;
 use crate::redact::{CorrelationKey, Format};
@@ -39,7 +40,7 @@ impl Alone {
 
     /// Whether the rule replaces something in a text.
     fn finds(&self, text: &str) -> bool {
-        let env = Env { set: &self.set, ids: &self.ids, format: Format::Text };
+        let env = Env { set: &self.set, ids: &self.ids, format: Format::Text, layers: Layers::ALL, inside: None };
         let mut spans = Vec::new();
         scan::scan(env, text.as_bytes(), false, &mut Scratch::default(), &mut spans);
         spans.iter().any(|s| usize::from(s.rule) == engine::TABLE.len())

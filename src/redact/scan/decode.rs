@@ -1,5 +1,7 @@
 //! Secrets inside an encoding: base64, hexadecimal, percent signs, HTML entities, `\u0022`.
 
+use zeroize::Zeroizing;
+
 use super::{MAX_DEPTH, Region, Scan, Scratch, run};
 use crate::redact::rules::engine;
 use crate::redact::span::{Span, union};
@@ -18,7 +20,7 @@ const MAX_WORD: usize = 8 << 10;
 impl Scan<'_> {
     /// Looks for encoded text in everything that was scanned.
     pub(super) fn decode_lane(&mut self) {
-        if self.depth >= MAX_DEPTH {
+        if self.depth >= MAX_DEPTH || !self.env.layers.decoding {
             return;
         }
         let end = self.outcome.hold.unwrap_or(self.bytes.len());
@@ -61,7 +63,7 @@ impl Scan<'_> {
             }
             let run = &run[..run.len().min(MAX_RUN)];
             let run = if run.len() % 4 == 1 { &run[..run.len() - 1] } else { run };
-            let Some(plain) = base64_bytes(run) else { continue };
+            let Some(plain) = base64_bytes(run).map(Zeroizing::new) else { continue };
             if !is_text(&plain[..plain.len().min(4_096)]) && !is_text(&plain[..24.min(plain.len())]) {
                 continue;
             }
@@ -111,7 +113,7 @@ impl Scan<'_> {
         }
         let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
         let plain: Option<Vec<u8>> = run.chunks_exact(2).map(|p| Some(digit(p[0])? << 4 | digit(p[1])?)).collect();
-        let Some(plain) = plain.map(zeroize::Zeroizing::new).filter(|p| is_text(p)) else { return false };
+        let Some(plain) = plain.map(Zeroizing::new).filter(|p| is_text(p)) else { return false };
         let mut spans = Vec::new();
         self.nested(&plain, &mut spans);
         let Some(first) = spans.first().copied() else { return false };
@@ -130,6 +132,9 @@ impl Scan<'_> {
             spans.push(Span::new(from, plain.len(), engine::PEM));
         }
         union(spans);
+        if let Some(inside) = self.env.inside {
+            spans.iter().for_each(|s| inside.add(s.rule, &plain[s.start..s.end]));
+        }
     }
 
     fn percent_words(&mut self, end: usize) {
@@ -179,7 +184,7 @@ impl Scan<'_> {
 
     /// At `\u00`: the string around it is decoded.
     pub(super) fn escaped(&mut self, at: usize) {
-        if self.depth >= MAX_DEPTH {
+        if self.depth >= MAX_DEPTH || !self.env.layers.decoding {
             return;
         }
         let bytes = self.bytes;
@@ -197,7 +202,7 @@ impl Scan<'_> {
     /// Decodes bytes with a map back, and masks in the original what is found in the decoded text.
     fn mapped(&mut self, start: usize, stop: usize, decode: impl Fn(&[u8], usize) -> Option<(u8, usize)>) {
         let raw = &self.bytes[start..stop];
-        let mut plain = Vec::with_capacity(raw.len());
+        let mut plain = Zeroizing::new(Vec::with_capacity(raw.len()));
         let mut origin = Vec::with_capacity(raw.len() + 1);
         let mut i = 0;
         while i < raw.len() {

@@ -24,7 +24,12 @@ mod yaml_value;
 
 pub(super) use region::Region;
 
+use std::cell::RefCell;
+
+use zeroize::Zeroizing;
+
 use super::Format;
+use super::layers::Layers;
 use super::rules::{Anchor, RuleSet};
 use super::span::{Quotes, Span};
 use super::token::Ids;
@@ -41,6 +46,24 @@ pub(super) struct Env<'a> {
     pub(super) set: &'a RuleSet,
     pub(super) ids: &'a Ids,
     pub(super) format: Format,
+    pub(super) layers: Layers,
+    /// Where decoded secrets are noted; none where nobody asks.
+    pub(super) inside: Option<&'a Inside>,
+}
+
+/// Secrets that were found inside of an encoding, as they are without it. It has no `Debug`, because it holds them.
+#[derive(Default)]
+pub(super) struct Inside(RefCell<Vec<(u16, Zeroizing<Vec<u8>>)>>);
+
+impl Inside {
+    fn add(&self, rule: u16, value: &[u8]) {
+        self.0.borrow_mut().push((rule, Zeroizing::new(value.to_vec())));
+    }
+
+    /// Rule and value of each.
+    pub(super) fn into_values(self) -> Vec<(u16, Zeroizing<Vec<u8>>)> {
+        self.0.into_inner()
+    }
 }
 
 /// What a scan found beside spans.
@@ -77,7 +100,7 @@ pub(super) struct Scan<'a> {
 
 /// Finds all secrets in `bytes`.
 pub(super) fn scan(env: Env<'_>, bytes: &[u8], more: bool, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
-    run(env, bytes, more, 0, scratch, spans)
+    if env.layers.engine { run(env, bytes, more, 0, scratch, spans) } else { Outcome::default() }
 }
 
 fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {

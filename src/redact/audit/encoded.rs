@@ -1,0 +1,155 @@
+//! Texts that stand in an encoding: base64 at any alignment, hexadecimal, percent signs, `\u00XX` and UTF-16. Written for the audit
+//! alone, so that it does not share a mistake with the decoders of the engine.
+
+/// Shortest run of base64 that is decoded.
+const MIN_RUN: usize = 24;
+/// Shortest run of hexadecimal digits that is decoded.
+const MIN_HEX: usize = 32;
+/// Fewest characters in UTF-16.
+const MIN_WIDE: usize = 12;
+/// Decoded bytes that tell text from other data.
+const HEAD: usize = 18;
+/// Longest word that is decoded.
+const MAX_WORD: usize = 64 << 10;
+
+/// Shows every text that a block holds in an encoding, with the place where it begins.
+pub(super) fn texts(block: &[u8], show: &mut dyn FnMut(usize, &[u8])) {
+    runs(block, show);
+    words(block, b'%', show);
+    words(block, b'\\', show);
+    if memchr::memchr(0, block).is_some() {
+        wide(block, 0, show);
+        wide(block, 1, show);
+    }
+}
+
+fn six_bits(b: u8) -> Option<u8> {
+    match b {
+        b'A'..=b'Z' => Some(b - b'A'),
+        b'a'..=b'z' => Some(b - b'a' + 26),
+        b'0'..=b'9' => Some(b - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
+}
+
+fn is_plain(b: u8) -> bool {
+    matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)
+}
+
+/// Whether the beginning of decoded bytes is text.
+fn begins_text(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    !head.is_empty() && head.iter().filter(|b| is_plain(**b)).count() * 10 >= head.len() * 9
+}
+
+fn runs(block: &[u8], show: &mut dyn FnMut(usize, &[u8])) {
+    let mut start = 0;
+    while start < block.len() {
+        let len = block[start..].iter().take_while(|b| six_bits(**b).is_some()).count();
+        if len >= MIN_RUN {
+            run(&block[start..start + len], start, show);
+        }
+        start += len + 1;
+    }
+}
+
+fn run(run: &[u8], at: usize, show: &mut dyn FnMut(usize, &[u8])) {
+    let digits = run.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    if digits >= MIN_HEX {
+        for shift in 0..2 {
+            if let Some(text) = from_hex(&run[shift..digits]) {
+                show(at, &text);
+            }
+        }
+    }
+    for shift in 0..4 {
+        let Some(head) = run.get(shift..shift + MIN_RUN) else { return };
+        if begins_text(&from_base64(head)) {
+            show(at, &from_base64(&run[shift..]));
+        }
+    }
+}
+
+fn from_base64(run: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(run.len() / 4 * 3 + 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for value in run.iter().filter_map(|b| six_bits(*b)) {
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    out
+}
+
+fn digit(b: u8) -> Option<u8> {
+    char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+fn from_hex(run: &[u8]) -> Option<Vec<u8>> {
+    let text: Vec<u8> = run.chunks_exact(2).map_while(|p| Some(digit(p[0])? << 4 | digit(p[1])?)).collect();
+    begins_text(&text).then_some(text)
+}
+
+/// Words with `%41`, or with `\u0041`.
+fn words(block: &[u8], sign: u8, show: &mut dyn FnMut(usize, &[u8])) {
+    let escape = |at: usize| -> Option<(u8, usize)> {
+        let rest = &block[at..];
+        let digits = if sign == b'%' { rest.get(1..3)? } else { rest.get(2..6).filter(|_| rest[1] == b'u')? };
+        let high = digits.len() - 2;
+        let ascii = digits[..high].iter().all(|b| *b == b'0');
+        let value = digit(digits[high])? << 4 | digit(digits[high + 1])?;
+        ascii.then_some((value, digits.len() + 1 + usize::from(sign != b'%')))
+    };
+    let edge = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | 0);
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(sign, &block[at..]).map(|i| at + i) {
+        if escape(found).is_none() {
+            at = found + 1;
+            continue;
+        }
+        let floor = at.max(found.saturating_sub(MAX_WORD));
+        let start = block[floor..found].iter().rposition(edge).map_or(floor, |i| floor + i + 1);
+        let roof = block.len().min(found + MAX_WORD);
+        let end = block[found..roof].iter().position(edge).map_or(roof, |i| found + i);
+        let mut text = Vec::with_capacity(end - start);
+        let mut i = start;
+        while i < end {
+            let (b, len) = if block[i] == sign { escape(i).unwrap_or((sign, 1)) } else { (block[i], 1) };
+            text.push(b);
+            i += len;
+        }
+        show(start, &text);
+        at = end.max(found + 1);
+    }
+}
+
+/// Characters whose other byte is zero; `order` is the place of the character in its pair.
+fn wide(block: &[u8], order: usize, show: &mut dyn FnMut(usize, &[u8])) {
+    // A text may begin at any place, so both ways to make pairs are tried.
+    for shift in 0..2 {
+        let mut text = Vec::new();
+        let mut start = 0;
+        let mut end = |start: usize, text: &mut Vec<u8>| {
+            if text.len() >= MIN_WIDE {
+                show(start, text);
+            }
+            text.clear();
+        };
+        for (i, pair) in block[shift.min(block.len())..].chunks_exact(2).enumerate() {
+            if is_plain(pair[order]) && pair[1 - order] == 0 {
+                if text.is_empty() {
+                    start = shift + 2 * i;
+                }
+                text.push(pair[order]);
+            } else {
+                end(start, &mut text);
+            }
+        }
+        end(start, &mut text);
+    }
+}
