@@ -1,20 +1,17 @@
 //! `casefile redact`.
 
-mod archive;
 mod own;
-mod zip;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 
-use self::archive::Shape;
 use super::Exit;
 use super::output::{Format as Output2, Output, usage};
 use super::pseudonymise::PseudonymArgs;
-use crate::redact::{CopyError, CorrelationKey, Format, Outlet, Redacted, Redactor, RuleInfo, expand};
+use crate::redact::{ArchiveLimits, CopyError, CorrelationKey, Format, Redactor, RuleInfo, Shape, WholeFile, expand};
 
 /// Deepest directory below the given one.
 const MAX_DEPTH: usize = 64;
@@ -170,7 +167,12 @@ fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> any
     if let Some((store, manifest)) = own::recognise(input) {
         return own::run(redactor, store.as_ref(), manifest, output).map(Some);
     }
-    persist(output, |target| archive::run(redactor, name, source, target)).map(Some)
+    let limits = ArchiveLimits::default();
+    let redact = |target: &mut File| {
+        let result = redactor.archive(name, &mut source, target, &limits);
+        result.with_context(|| format!("{name} cannot be redacted as an archive"))
+    };
+    persist(output, redact).map(Some)
 }
 
 fn file(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &Path) -> anyhow::Result<u64> {
@@ -193,27 +195,11 @@ fn persist(target: &Path, write: impl FnOnce(&mut File) -> anyhow::Result<u64>) 
 /// One document from a reader into a file. One that cannot be redacted becomes a stub.
 fn stream(redactor: &Redactor, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
     let sound =
-        redactor.copy(name, Format::of_path(name), source, &mut Plain(target)).map_err(|error| match error {
+        redactor.copy(name, Format::of_path(name), source, &mut WholeFile(target)).map_err(|error| match error {
             CopyError::Read(e) => anyhow::Error::new(e).context(format!("cannot read {name}")),
             CopyError::Write(e) => e.into(),
         })?;
     Ok(u64::from(!sound))
-}
-
-/// A file that holds nothing but the result.
-struct Plain<'a>(&'a mut File);
-
-impl Outlet for Plain<'_> {
-    type Error = io::Error;
-
-    fn write(&mut self, content: &Redacted<Vec<u8>>) -> io::Result<()> {
-        self.0.write_all(content.get())
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        self.0.set_len(0)?;
-        io::Seek::rewind(self.0)
-    }
 }
 
 /// A directory, file by file. Links are not followed; names go through the rules too.

@@ -6,6 +6,7 @@
 //!
 //! The result is a pure function of the content: it never depends on how the input was split into pushes.
 
+mod archive;
 pub mod audit;
 mod closed;
 mod content;
@@ -25,7 +26,8 @@ mod stream;
 mod token;
 mod walk;
 
-pub use closed::{CopyError, Outlet};
+pub use archive::{ArchiveError, ArchiveLimits, Shape};
+pub use closed::{CopyError, Outlet, WholeFile};
 pub use content::Stream;
 pub use engine::{Redactor, RedactorBuilder};
 pub use error::RedactError;
