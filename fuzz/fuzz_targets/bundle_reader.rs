@@ -1,7 +1,7 @@
-//! `bundle_reader` of `targets.rs`.
+//! `bundle_reader` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("bundle_reader", input));

@@ -1,7 +1,7 @@
-//! `decoders` of `targets.rs`.
+//! `decoders` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("decoders", input));

@@ -1,7 +1,7 @@
-//! `facts_logs` of `targets.rs`.
+//! `facts_logs` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("facts_logs", input));

@@ -1,7 +1,7 @@
-//! `facts_pods` of `targets.rs`.
+//! `facts_pods` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("facts_pods", input));

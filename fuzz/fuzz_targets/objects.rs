@@ -1,7 +1,7 @@
-//! `objects` of `targets.rs`.
+//! `objects` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("objects", input));

@@ -1,7 +1,7 @@
-//! `rule_loader` of `targets.rs`.
+//! `rule_loader` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("rule_loader", input));

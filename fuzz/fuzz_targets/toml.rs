@@ -1,7 +1,7 @@
-//! `toml` of `targets.rs`.
+//! `toml` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("toml", input));

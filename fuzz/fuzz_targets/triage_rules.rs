@@ -1,7 +1,7 @@
-//! `triage_rules` of `targets.rs`.
+//! `triage_rules` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("triage_rules", input));

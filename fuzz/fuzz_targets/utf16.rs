@@ -1,7 +1,7 @@
-//! `utf16` of `targets.rs`.
+//! `utf16` of `targets`.
 #![no_main]
 
-#[path = "../targets.rs"]
+#[path = "../targets/mod.rs"]
 mod targets;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("utf16", input));

@@ -1,20 +1,17 @@
 //! `casefile redact`.
 
-mod archive;
 mod own;
-mod zip;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 
-use self::archive::Shape;
 use super::Exit;
 use super::output::{Format as Output2, Output, usage};
 use super::pseudonymise::PseudonymArgs;
-use crate::redact::{CopyError, CorrelationKey, Format, Outlet, Redacted, Redactor, RuleInfo, Sweep, expand};
+use crate::redact::{ArchiveLimits, Cleaner, CopyError, CorrelationKey, Format, Redactor, RuleInfo, Shape, expand};
 
 /// Deepest directory below the given one.
 const MAX_DEPTH: usize = 64;
@@ -109,32 +106,6 @@ fn redactor(options: &Options) -> anyhow::Result<Redactor> {
     Ok(options.pseudonyms.switch_on(builder).build()?)
 }
 
-/// What is done to each document: the rules, and then the values that are known to be secret from all documents.
-struct Clean {
-    redactor: Redactor,
-    sweep: Option<Sweep>,
-}
-
-impl Clean {
-    /// Only the rules.
-    fn rules(redactor: &Redactor) -> Self {
-        Self { redactor: redactor.clone(), sweep: None }
-    }
-
-    /// The rules and the values that `read` brings up. It gets a redactor that learns, and its result is thrown away: so
-    /// nothing is ever written that a later document shows to be secret.
-    fn knowing(redactor: &Redactor, read: impl FnOnce(&Self) -> anyhow::Result<u64>) -> anyhow::Result<Self> {
-        read(&Self::rules(&redactor.scout()))?;
-        Ok(Self { redactor: redactor.clone(), sweep: redactor.sweep() })
-    }
-
-    /// The name of a file or member.
-    fn name(&self, name: &str) -> String {
-        let clean = self.redactor.text(name);
-        self.sweep.as_ref().map_or(clean.clone(), |sweep| sweep.path(&clean)).into_inner()
-    }
-}
-
 /// Redacts; gives the number of files that were left out.
 fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u64> {
     let stdio = Path::new("-");
@@ -155,8 +126,8 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
                 input.display()
             )));
         }
-        let clean = Clean::knowing(redactor, |clean| directory(clean, input, None, Path::new(""), 0))?;
-        return directory(&clean, input, Some(output), Path::new(""), 0);
+        directory(&Cleaner::scout(redactor), input, None, Path::new(""), 0)?;
+        return directory(&Cleaner::knowing(redactor), input, Some(output), Path::new(""), 0);
     }
     let name = if input == stdio { "stdin".to_owned() } else { input.display().to_string() };
     if input != stdio
@@ -175,9 +146,8 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
     // It may be readable only once, so the rules run once, and what they bring up is swept out of their result. Standard
     // output cannot be taken back, so the result waits in an unnamed file until it is whole.
     let mut whole = tempfile::tempfile().context("cannot make a temporary file")?;
-    let stubs = stream(&Clean::rules(redactor), &name, source.as_mut(), &mut whole)?;
-    let clean = Clean { redactor: redactor.clone(), sweep: redactor.sweep() };
-    sweep(&clean, &name, &mut whole)?;
+    let stubs = stream(&Cleaner::rules(redactor), &name, source.as_mut(), &mut whole)?;
+    Cleaner::knowing(redactor).sweep(&name, &mut whole)?;
     io::Seek::rewind(&mut whole)?;
     if output == stdio {
         io::copy(&mut whole, &mut io::stdout().lock())?;
@@ -203,12 +173,16 @@ fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> any
     if let Some((store, manifest)) = own::recognise(input) {
         return own::run(redactor, store.as_ref(), manifest, output).map(Some);
     }
-    let clean = Clean::knowing(redactor, |clean| {
-        let mut forgotten = tempfile::tempfile().context("cannot make a temporary file")?;
-        archive::run(clean, name, &mut source, &mut forgotten)
-    })?;
-    io::Seek::rewind(&mut source)?;
-    persist(output, |target| archive::run(&clean, name, &mut source, target)).map(Some)
+    let limits = ArchiveLimits::default();
+    let mut redact = |cleaner: &Cleaner, target: &mut File| {
+        io::Seek::rewind(&mut source)?;
+        let result = cleaner.archive(name, &mut source, target, &limits);
+        result.with_context(|| format!("{name} cannot be redacted as an archive"))
+    };
+    let mut forgotten = tempfile::tempfile().context("cannot make a temporary file")?;
+    redact(&Cleaner::scout(redactor), &mut forgotten)?;
+    drop(forgotten);
+    persist(output, |target| redact(&Cleaner::knowing(redactor), target)).map(Some)
 }
 
 /// Writes a file under a temporary name, and gives it its name when it is whole.
@@ -225,55 +199,26 @@ fn persist(target: &Path, write: impl FnOnce(&mut File) -> anyhow::Result<u64>) 
 }
 
 /// One document from a reader into an empty file. One that cannot be redacted becomes a stub.
-fn stream(clean: &Clean, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
-    let sound =
-        clean.redactor.copy(name, Format::of_path(name), source, &mut Plain(target)).map_err(|error| match error {
-            CopyError::Read(e) => anyhow::Error::new(e).context(format!("cannot read {name}")),
-            CopyError::Write(e) => e.into(),
-        })?;
-    sweep(clean, name, target)?;
+fn stream(cleaner: &Cleaner, name: &str, source: &mut dyn Read, target: &mut File) -> anyhow::Result<u64> {
+    let sound = cleaner.document(name, source, target).map_err(|error| match error {
+        CopyError::Read(e) => anyhow::Error::new(e).context(format!("cannot read {name}")),
+        CopyError::Write(e) => e.into(),
+    })?;
     Ok(u64::from(!sound))
-}
-
-/// Takes known values out of a document that was redacted, and stands at its end.
-fn sweep(clean: &Clean, name: &str, document: &mut File) -> anyhow::Result<()> {
-    let Some(known) = &clean.sweep else { return Ok(()) };
-    io::Seek::rewind(document)?;
-    if known.touches(document)? {
-        io::Seek::rewind(document)?;
-        let mut swept = tempfile::tempfile().context("cannot make a temporary file")?;
-        known.rewrite(name, document, &mut |part| swept.write_all(part.get()))?;
-        io::Seek::rewind(&mut swept)?;
-        document.set_len(0)?;
-        io::Seek::rewind(document)?;
-        io::copy(&mut swept, document)?;
-    }
-    io::Seek::seek(document, io::SeekFrom::End(0))?;
-    Ok(())
-}
-
-/// A file that holds nothing but the result.
-struct Plain<'a>(&'a mut File);
-
-impl Outlet for Plain<'_> {
-    type Error = io::Error;
-
-    fn write(&mut self, content: &Redacted<Vec<u8>>) -> io::Result<()> {
-        self.0.write_all(content.get())
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        self.0.set_len(0)?;
-        io::Seek::rewind(self.0)
-    }
 }
 
 /// A directory, file by file, into another one, or nowhere when it is only read. Links are not followed; names go through
 /// the rules too.
-fn directory(clean: &Clean, input: &Path, output: Option<&Path>, below: &Path, depth: usize) -> anyhow::Result<u64> {
+fn directory(
+    cleaner: &Cleaner,
+    input: &Path,
+    output: Option<&Path>,
+    below: &Path,
+    depth: usize,
+) -> anyhow::Result<u64> {
     anyhow::ensure!(depth < MAX_DEPTH, "{} is nested deeper than {MAX_DEPTH} directories", input.display());
     let source = input.join(below);
-    let name = clean.name(&below.display().to_string());
+    let name = cleaner.name(&below.display().to_string());
     let safe = Path::new(&name).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     anyhow::ensure!(safe, "a name leads out of the directory");
     if let Some(output) = output {
@@ -289,9 +234,9 @@ fn directory(clean: &Clean, input: &Path, output: Option<&Path>, below: &Path, d
         let kind = entry.file_type()?;
         let path = below.join(entry.file_name());
         if kind.is_dir() {
-            stubs += directory(clean, input, output, &path, depth + 1)?;
+            stubs += directory(cleaner, input, output, &path, depth + 1)?;
         } else if kind.is_file() {
-            let name = clean.name(&path.display().to_string());
+            let name = cleaner.name(&path.display().to_string());
             let mut source =
                 File::open(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
             stubs += match output {
@@ -299,9 +244,9 @@ fn directory(clean: &Clean, input: &Path, output: Option<&Path>, below: &Path, d
                     let target = output.join(&name);
                     // A name is judged as a whole, so its directories may be called otherwise than alone.
                     target.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-                    persist(&target, |target| stream(clean, &name, &mut source, target))?
+                    persist(&target, |target| stream(cleaner, &name, &mut source, target))?
                 }
-                None => stream(clean, &name, &mut source, &mut tempfile::tempfile()?)?,
+                None => stream(cleaner, &name, &mut source, &mut tempfile::tempfile()?)?,
             };
         }
     }

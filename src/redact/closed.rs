@@ -1,6 +1,7 @@
 //! Failing closed: a document that cannot be redacted becomes a stub with the reason, and nothing of it stays.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Format, RedactError, Redacted, Redactor};
@@ -33,6 +34,22 @@ pub enum CopyError<E> {
     Read(io::Error),
     /// The outlet does not take it.
     Write(E),
+}
+
+/// A file that holds nothing but the result.
+pub(super) struct WholeFile<'a>(pub(super) &'a mut File);
+
+impl Outlet for WholeFile<'_> {
+    type Error = io::Error;
+
+    fn write(&mut self, content: &Redacted<Vec<u8>>) -> io::Result<()> {
+        self.0.write_all(content.get())
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.rewind()
+    }
 }
 
 impl Redactor {

@@ -6,7 +6,9 @@
 //!
 //! The result is a pure function of the content: it never depends on how the input was split into pushes.
 
+mod archive;
 pub mod audit;
+mod cleaner;
 mod closed;
 mod content;
 mod engine;
@@ -29,6 +31,8 @@ mod stream;
 mod token;
 mod walk;
 
+pub use archive::{ArchiveError, ArchiveLimits, Shape};
+pub use cleaner::Cleaner;
 pub use closed::{CopyError, Outlet};
 pub use content::Stream;
 pub use engine::{Redactor, RedactorBuilder};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::support::corpus::Random;
 
-#[path = "../../fuzz/targets.rs"]
+#[path = "../../fuzz/targets/mod.rs"]
 mod targets;
 
 #[test]

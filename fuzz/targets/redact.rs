@@ -1,45 +1,12 @@
-//! What the fuzz targets do with their input. `cargo test` feeds the kept corpus to the same functions.
+//! The redaction of texts and objects, and its rules.
 
-use std::io::Read as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use casefile::bundle::overlay::MemStore;
-use casefile::bundle::{ArchiveStore, Limits, Store, layout};
 use casefile::redact::{CorrelationKey, Format, Redacted, Redactor};
-use casefile::triage::{self, Rulebook, manifest_of};
 
-/// A target: its name, which is that of its folder of inputs, and its function.
-type Target = (&'static str, fn(&[u8]));
-
-/// All targets.
-pub(crate) const ALL: &[Target] = &[
-    ("bundle_reader", bundle_reader),
-    ("decoders", decoders),
-    ("env", env),
-    ("facts_events", facts_events),
-    ("facts_health", facts_health),
-    ("facts_logs", facts_logs),
-    ("facts_metrics", facts_metrics),
-    ("facts_pods", facts_pods),
-    ("json", json),
-    ("objects", objects),
-    ("rule_loader", rule_loader),
-    ("text", text),
-    ("toml", toml),
-    ("triage_rules", triage_rules),
-    ("utf16", utf16),
-    ("yaml", yaml),
-];
-
-/// Runs the target of that name.
-pub(crate) fn run(name: &str, input: &[u8]) {
-    let (_, target) = ALL.iter().find(|(known, _)| *known == name).expect("the name of a target");
-    target(input);
-}
-
-fn redactor() -> &'static Redactor {
+pub(crate) fn redactor() -> &'static Redactor {
     static ONE: OnceLock<Redactor> = OnceLock::new();
     ONE.get_or_init(|| Redactor::new(CorrelationKey::from_bytes([7; 32])).expect("the built-in rules compile"))
 }
@@ -66,24 +33,24 @@ fn split(format: Format, input: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Logs and anything else.
-fn text(input: &[u8]) {
+pub(crate) fn text(input: &[u8]) {
     split(Format::Text, input);
 }
 
 /// JSON stays JSON.
-fn json(input: &[u8]) {
+pub(crate) fn json(input: &[u8]) {
     let Some((before, after)) = split(Format::Json, input) else { return };
     let parses = |content: &[u8]| serde_json::from_slice::<serde_json::Value>(content).is_ok();
     assert!(!parses(&before) || parses(&after), "JSON is broken");
 }
 
 /// YAML.
-fn yaml(input: &[u8]) {
+pub(crate) fn yaml(input: &[u8]) {
     split(Format::Yaml, input);
 }
 
 /// TOML stays TOML.
-fn toml(input: &[u8]) {
+pub(crate) fn toml(input: &[u8]) {
     let Some((before, after)) = split(Format::Toml, input) else { return };
     let parses =
         |content: &[u8]| std::str::from_utf8(content).is_ok_and(|t| ::toml::from_str::<::toml::Table>(t).is_ok());
@@ -91,12 +58,12 @@ fn toml(input: &[u8]) {
 }
 
 /// Settings, one a line.
-fn env(input: &[u8]) {
+pub(crate) fn env(input: &[u8]) {
     split(Format::Env, input);
 }
 
 /// UTF-16, with a byte order mark or without.
-fn utf16(input: &[u8]) {
+pub(crate) fn utf16(input: &[u8]) {
     let Some((first, rest)) = input.split_first() else { return };
     let units = rest.iter().map(|b| u16::from(*b));
     let units = (first & 1 == 0).then_some(0xfeff_u16).into_iter().chain(units);
@@ -110,7 +77,7 @@ fn utf16(input: &[u8]) {
 }
 
 /// What is an object before is an object after.
-fn objects(input: &[u8]) {
+pub(crate) fn objects(input: &[u8]) {
     const KINDS: [(&str, &str); 8] = [
         ("v1", "Secret"),
         ("v1", "ConfigMap"),
@@ -133,7 +100,7 @@ fn objects(input: &[u8]) {
 }
 
 /// A secret beside any text leaves in every encoding of it.
-fn decoders(input: &[u8]) {
+pub(crate) fn decoders(input: &[u8]) {
     const SECRET: &str = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
     let Some((kind, rest)) = input.split_first() else { return };
     let plain: String = rest
@@ -158,7 +125,7 @@ fn decoders(input: &[u8]) {
 }
 
 /// A rule file of any content is accepted or refused, never more.
-fn rule_loader(input: &[u8]) {
+pub(crate) fn rule_loader(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(dir) = tempfile::tempdir() else { return };
     if std::fs::write(dir.path().join("fuzz.toml"), text).is_err() {
@@ -171,77 +138,4 @@ fn rule_loader(input: &[u8]) {
     if let Ok(redactor) = Redactor::builder(CorrelationKey::from_bytes([7; 32])).with_rules(dir.path()).build() {
         let _ = redactor.text("password=abc ghp_0123 https://u:p@h \"name\":\"x\"");
     }
-}
-
-/// Any bytes as an archive: every listed file can be read to its end or gives an error.
-fn bundle_reader(input: &[u8]) {
-    let limits = Limits { total: 64 << 20, entry: 16 << 20, ..Limits::default() };
-    let mut stored = Vec::new();
-    let _ = flate2::bufread::GzEncoder::new(input, flate2::Compression::none()).read_to_end(&mut stored);
-    // As it is, and as the content of a gzip member, so that mutations reach the tar.
-    for archive in [input.to_vec(), stored] {
-        let Ok(store) = ArchiveStore::from_source(Arc::new(archive), "fuzz", limits.clone()) else { continue };
-        for entry in store.entries() {
-            if let Ok(mut content) = store.open(&entry.path) {
-                let _ = std::io::copy(&mut content.by_ref().take(32 << 20), &mut std::io::sink());
-            }
-        }
-        let _ = store.check_index();
-    }
-}
-
-/// Triage over a bundle of one file.
-fn triaged(path: &str, content: &[u8]) {
-    let mut store = MemStore::new();
-    store.insert(path, content.to_vec());
-    let (manifest, _) = manifest_of(&store, Some("kms")).expect("a bundle without a manifest has a made-up one");
-    let result = triage::run(&store, &manifest).expect("a store in memory can be read");
-    serde_json::to_string(&result).expect("the result is JSON");
-}
-
-/// Prometheus text.
-fn facts_metrics(input: &[u8]) {
-    triaged("metrics/kms/core-0.prom", input);
-}
-
-/// Output of the health check.
-fn facts_health(input: &[u8]) {
-    triaged("health/kms/core-0/kms-health-check.txt", input);
-}
-
-/// Events.
-fn facts_events(input: &[u8]) {
-    triaged(&layout::objects("", "events", Some("kms")), input);
-}
-
-/// Pods.
-fn facts_pods(input: &[u8]) {
-    triaged(&layout::objects("", "pods", Some("kms")), input);
-}
-
-/// A log, searched for signatures.
-fn facts_logs(input: &[u8]) {
-    triaged(&layout::log("kms", "core-0", "core", false), input);
-}
-
-/// Rules of triage: accepted or refused, and then evaluated.
-fn triage_rules(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
-    let Ok(dir) = tempfile::tempdir() else { return };
-    // Rules, and behind a line of dashes signatures.
-    let (rules, signatures) = text.split_once("\n---\n").unwrap_or((text, ""));
-    let wrote = std::fs::write(dir.path().join("rules.toml"), rules).and_then(|()| {
-        if signatures.is_empty() { Ok(()) } else { std::fs::write(dir.path().join("signatures.toml"), signatures) }
-    });
-    if wrote.is_err() {
-        return;
-    }
-    let Ok(book) = Rulebook::builtin("kubernetes").with_directory(dir.path()) else { return };
-    let mut store = MemStore::new();
-    store.insert(
-        layout::log("kms", "core-0", "core", false),
-        b"ERROR connection refused\npanicked at src/main.rs\n".to_vec(),
-    );
-    let Ok((manifest, _)) = manifest_of(&store, Some("kms")) else { return };
-    let _ = triage::run_with(&store, &manifest, &book);
 }

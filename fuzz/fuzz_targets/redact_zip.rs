@@ -1,0 +1,7 @@
+//! `redact_zip` of `targets`.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("redact_zip", input));
