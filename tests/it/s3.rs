@@ -30,21 +30,21 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-const KEY: &str = "AKIDTESTONLY";
-const SECRET: &str = "made-up-secret-of-the-tests";
+pub(crate) const KEY: &str = "AKIDTESTONLY";
+pub(crate) const SECRET: &str = "made-up-secret-of-the-tests";
 
 /// What stands in front of the store: an answer instead of the store's, or none.
 type Front = dyn Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync;
 
 /// A real S3 server over a directory.
-struct Store {
+pub(crate) struct Store {
     dir: tempfile::TempDir,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Store {
-    async fn new(
+    pub(crate) async fn new(
         front: impl Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync + 'static,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -54,13 +54,13 @@ impl Store {
         Self { dir, addr, requests }
     }
 
-    fn put(&self, key: &str, content: &[u8]) {
+    pub(crate) fn put(&self, key: &str, content: &[u8]) {
         let path = self.dir.path().join(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -99,7 +99,7 @@ fn refusal(status: u16, code: &str) -> http::Response<s3s::Body> {
         .unwrap()
 }
 
-fn access(endpoint: &str, key: &str, secret: &str) -> Access {
+pub(crate) fn access(endpoint: &str, key: &str, secret: &str) -> Access {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
