@@ -24,7 +24,9 @@ impl Values {
     /// The same, with a pod and a container. Seen from there, the program is at `{address}` = `localhost`.
     pub(in crate::collect) fn within(&self, namespace: &str, pod: &str, container: &str) -> Self {
         let mut names = self.names.clone();
-        for (name, value) in [("namespace", namespace), ("pod", pod), ("container", container), ("address", "localhost")] {
+        for (name, value) in
+            [("namespace", namespace), ("pod", pod), ("container", container), ("address", "localhost")]
+        {
             names.insert(name.to_owned(), Some(value.to_owned()));
         }
         Self { names }

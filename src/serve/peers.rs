@@ -25,6 +25,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Parties that can be connected to. Dropping it ends them.
 pub struct Peers {
     dns: SocketAddr,
+    nobody: Ipv4Addr,
     stop: CancellationToken,
 }
 
@@ -65,13 +66,19 @@ impl Peers {
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(names));
         tasks.spawn(stop.clone().run_until_cancelled_owned(connections));
-        Ok(Self { dns, stop })
+        Ok(Self { dns, nobody, stop })
     }
 
     /// Where the name server listens.
     #[must_use]
     pub fn dns(&self) -> SocketAddr {
         self.dns
+    }
+
+    /// The address that names in `down` have. Nothing listens there, unless somebody else does.
+    #[must_use]
+    pub fn nobody(&self) -> Ipv4Addr {
+        self.nobody
     }
 }
 

@@ -47,10 +47,18 @@ impl Store {
     pub(crate) async fn new(
         front: impl Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync + 'static,
     ) -> Self {
+        Self::slow(Duration::ZERO, front).await
+    }
+
+    /// The same, and each answer takes some time.
+    pub(crate) async fn slow(
+        delay: Duration,
+        front: impl Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync + 'static,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
-        let (addr, requests) = serve(builder.build(), Arc::new(front)).await;
+        let (addr, requests) = serve(builder.build(), delay, Arc::new(front)).await;
         Self { dir, addr, requests }
     }
 
@@ -65,7 +73,11 @@ impl Store {
     }
 }
 
-async fn serve(service: s3s::service::S3Service, front: Arc<Front>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+async fn serve(
+    service: s3s::service::S3Service,
+    delay: Duration,
+    front: Arc<Front>,
+) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -78,6 +90,7 @@ async fn serve(service: s3s::service::S3Service, front: Arc<Front>) -> (SocketAd
                 let instead = front(&request);
                 let service = service.clone();
                 async move {
+                    tokio::time::sleep(delay).await;
                     Ok::<_, Infallible>(match instead {
                         Some(response) => response,
                         None => hyper::service::Service::call(&service, request).await.expect("the store answers"),
@@ -372,7 +385,7 @@ async fn without_credentials_only_a_public_bucket_is_asked() {
     std::fs::create_dir_all(dir.path().join("vaults/p")).unwrap();
     std::fs::write(dir.path().join("vaults/p/x"), b"x").unwrap();
     let open = S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap()).build();
-    let (addr, requests) = serve(open, Arc::new(|_| None)).await;
+    let (addr, requests) = serve(open, Duration::ZERO, Arc::new(|_| None)).await;
     let anonymous = || {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -36,7 +36,12 @@ pub(in crate::collect) enum Kind {
 ///
 /// # Errors
 /// [`CollectError::NotApplicable`] when no source names it; the text says which were looked at.
-pub(in crate::collect) fn find(sink: &Sink, storage: &Storage, values: &Values, wiring: &Wiring) -> Result<Found, CollectError> {
+pub(in crate::collect) fn find(
+    sink: &Sink,
+    storage: &Storage,
+    values: &Values,
+    wiring: &Wiring,
+) -> Result<Found, CollectError> {
     let mut looked = Vec::new();
     let sources = storage.from.iter().map(|template| values.fill(template)).collect::<Result<Vec<_>, _>>()?;
     for path in sources {

@@ -244,7 +244,11 @@ static STORE: Record = Record {
         field("kind", Text, "`s3` or `file`"),
         field("place", Text, "bucket or directory with its prefix"),
         field("complete", Bool, "the objects are all there are"),
-        field("fault", Text, "code of what kept it from being listed, such as `not-found`, `AccessDenied`; empty when nothing did"),
+        field(
+            "fault",
+            Text,
+            "code of what kept it from being listed, such as `not-found`, `AccessDenied`; empty when nothing did",
+        ),
         field("reason", Text, "the same in words"),
         field("objects", Int, "objects that were seen"),
         field("bytes", Float, "their sizes together"),

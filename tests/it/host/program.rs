@@ -120,7 +120,10 @@ fn config(s3: SocketAddr, peers: u16) -> String {
          [public_vault.storage.s3]\nbucket = \"parties\"\nprefix = \"PUB-p1\"\n[threshold]\nmy_id = 1\nthreshold = 1\n"
     );
     for id in 1..=4 {
-        text.push_str(&format!("[[threshold.peers]]\nparty_id = {id}\naddress = \"127.0.0.1\"\nport = {}\n", peers + id));
+        text.push_str(&format!(
+            "[[threshold.peers]]\nparty_id = {id}\naddress = \"127.0.0.1\"\nport = {}\n",
+            peers + id
+        ));
     }
     text
 }
@@ -156,7 +159,8 @@ async fn a_party_without_a_cluster_has_the_sections_of_one_in_a_cluster() {
     for id in ["storage/host/kms-server/private", "storage/host/kms-server/public"] {
         assert_eq!(run.entry(id).outcome.as_str(), "ok", "{:?}", run.entry(id));
     }
-    let (config, found) = (run.text("config/host/kms-server/kms-server.toml"), run.entry("config/host/kms-server/file"));
+    let (config, found) =
+        (run.text("config/host/kms-server/kms-server.toml"), run.entry("config/host/kms-server/file"));
     assert!(config.contains("PRIV-p1") && found.reason.as_deref() == Some("read from kms.toml"), "{found:?}");
     assert!(run.text("metrics/host/kms-server.sample-2.prom").contains("# casefile sample=2 after_ms="));
     let asked = run.text("health/host/kms-server/kms-health-check.txt");

@@ -158,10 +158,16 @@ pub fn items(profile: &Profile, parameters: &BTreeMap<String, String>, outside: 
         let what = format!("gRPC calls to port {} of {} of this host: {}", grpc.port, program.name, grpc.why);
         let limit = shared.values.duration(&grpc.timeout);
         let timeout = limit.as_ref().ok().map(|limit| grpc::patience(*limit));
-        plan.add("grpc", &grpc.id, "host/grpc", what, Effect::Probe, timeout, false, http::Calls {
-            grpc: grpc.clone(),
-            limit,
-        });
+        plan.add(
+            "grpc",
+            &grpc.id,
+            "host/grpc",
+            what,
+            Effect::Probe,
+            timeout,
+            false,
+            http::Calls { grpc: grpc.clone(), limit },
+        );
     }
     gate.close();
     for probe in profile.probe.iter().filter(|p| p.host) {

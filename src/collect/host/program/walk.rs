@@ -20,8 +20,7 @@ pub(super) struct Walked {
 /// # Errors
 /// When the directory itself cannot be read.
 pub(super) fn walk(root: &Path, limit: usize) -> io::Result<Walked> {
-    let mut walked =
-        Walked { listing: Listing { complete: true, requests: 1, ..Listing::default() }, problem: None };
+    let mut walked = Walked { listing: Listing { complete: true, requests: 1, ..Listing::default() }, problem: None };
     walked.directory(root, "", limit, 0)?;
     walked.listing.objects.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(walked)
