@@ -28,9 +28,8 @@ const NAMESPACE: &str = "kms-decentralized";
 const PEER_PORT: u16 = 50001;
 /// What the operators' tool says in the embedded cluster.
 const HEALTH: &str = "replay/kms-health-check-live.txt";
-/// Nobody wants to wait for a demo: what is recorded does not change between two samples of the metrics. Its peers take
-/// connections and have no certificates.
-const HASTE: [&str; 4] = ["--set", "metrics_interval=100ms", "--set", "probe_tls=no"];
+/// Nobody wants to wait for a demo: what is recorded does not change between two samples of the metrics.
+const HASTE: [&str; 2] = ["--set", "metrics_interval=100ms"];
 
 /// Arguments of `casefile demo`.
 #[derive(Debug, clap::Args)]

@@ -161,6 +161,12 @@ impl Session {
         }
         if self.cluster.is_none() || selection.names_host() {
             items.extend(host::items(&self.profile));
+            let outside = host::program::Outside {
+                aws: Some(self.aws.clone()),
+                named: self.ambient.named.clone(),
+                ..Default::default()
+            };
+            items.extend(host::program::items(&self.profile, &self.parameters, outside));
         }
         items.extend(services::items(&self.profile, &self.parameters, &self.ambient, limits));
         items.extend(grpc::items(&self.profile, &self.parameters));

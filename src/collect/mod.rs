@@ -16,8 +16,10 @@ mod placeholder;
 pub mod probe;
 pub mod retry;
 pub mod s3;
+mod samples;
 pub mod services;
 mod sink;
+mod storage;
 
 pub use engine::{Engine, RunResult, Wanted};
 pub use error::CollectError;

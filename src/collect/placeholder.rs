@@ -21,13 +21,21 @@ impl Values {
         Self { names }
     }
 
-    /// The same, with a pod and a container.
+    /// The same, with a pod and a container. Seen from there, the program is at `{address}` = `localhost`.
     pub(in crate::collect) fn within(&self, namespace: &str, pod: &str, container: &str) -> Self {
         let mut names = self.names.clone();
-        for (name, value) in [("namespace", namespace), ("pod", pod), ("container", container)] {
+        for (name, value) in
+            [("namespace", namespace), ("pod", pod), ("container", container), ("address", "localhost")]
+        {
             names.insert(name.to_owned(), Some(value.to_owned()));
         }
         Self { names }
+    }
+
+    /// The same, with the host name or address under which the program is reached.
+    pub(in crate::collect) fn at(mut self, address: &str) -> Self {
+        self.names.insert("address".to_owned(), Some(address.to_owned()));
+        self
     }
 
     /// A length of time such as `30s`, after names in braces were replaced.

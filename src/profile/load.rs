@@ -87,6 +87,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         match (&grpc.pods, &grpc.endpoint) {
             (Some(_), Some(_)) | (None, None) => return Err(wrong("needs either pods or endpoint")),
             (Some(_), None) if grpc.port == 0 => return Err(wrong("needs the port of the pods")),
+            (None, Some(_)) if grpc.host => return Err(wrong("host = true goes with pods and port")),
             _ => {}
         }
         if grpc.methods.is_empty() {
@@ -107,6 +108,16 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
             let what = "is neither grpc/<id>, exec/<id> nor http/<id> of this profile";
             return Err(malformed(format!("health_order: `{source}` {what}")));
         }
+    }
+    let on_host = profile.exec.iter().any(|e| e.host)
+        || profile.http.iter().any(|h| h.host)
+        || profile.grpc.iter().any(|g| g.host)
+        || profile.probe.iter().any(|p| p.host)
+        || profile.storage.iter().any(|s| s.host);
+    match &profile.host.program {
+        Some(program) => program.check().map_err(malformed)?,
+        None if on_host => return Err(malformed("host = true needs a [host.program]".to_owned())),
+        None => {}
     }
     services::check(&profile).map_err(malformed)?;
     for storage in &profile.storage {

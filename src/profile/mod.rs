@@ -6,6 +6,7 @@
 
 mod builtin;
 mod load;
+mod program;
 mod select;
 mod services;
 mod storage;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub use builtin::{all as builtin, find as find_builtin};
 pub use load::{ProfileError, load_dir, parse};
+pub use program::Program;
 pub use select::LabelSelector;
 pub use services::{
     Alertmanager, Auth, Docker, Endpoint, Etcd, FileKind, Files, JsonRpc, Postgres, PostgresQuery, Prometheus,
@@ -111,6 +113,9 @@ pub struct Host {
     /// Names of processes that show that the system runs here.
     #[serde(default)]
     pub processes: Vec<String>,
+    /// The program itself, where it runs without a cluster.
+    #[serde(default)]
+    pub program: Option<Program>,
 }
 
 /// A value that the user may set.
@@ -155,6 +160,9 @@ pub struct Exec {
     /// Deadline in seconds, within the item's own.
     #[serde(default)]
     pub timeout_secs: Option<u64>,
+    /// Whether the program of this host is asked the same, where there is no cluster.
+    #[serde(default)]
+    pub host: bool,
     /// Largest output kept, in bytes.
     #[serde(default = "default_output_limit")]
     pub limit_bytes: u64,
@@ -179,6 +187,9 @@ pub struct Http {
     /// Largest body kept, in bytes.
     #[serde(default = "default_output_limit")]
     pub limit_bytes: u64,
+    /// Whether the program of this host is asked the same, where there is no cluster.
+    #[serde(default)]
+    pub host: bool,
     /// How often it is read, for values whose change matters. The second one is `x.sample-2.prom` beside `x.prom`.
     #[serde(default = "default_samples")]
     pub samples: u32,
@@ -201,6 +212,9 @@ pub struct Grpc {
     /// Port of the pods.
     #[serde(default)]
     pub port: u16,
+    /// Whether the program of this host is asked the same, where there is no cluster.
+    #[serde(default)]
+    pub host: bool,
     /// `host:port`, as this machine reaches it. Parameters in braces are replaced; without their values nothing is asked.
     #[serde(default)]
     pub endpoint: Option<String>,
@@ -241,6 +255,9 @@ pub struct Probe {
     pub pods: LabelSelector,
     /// Where the peers are known from; all sources together give the rows.
     pub targets: Vec<TargetSource>,
+    /// Whether the program of this host is asked the same, where there is no cluster.
+    #[serde(default)]
+    pub host: bool,
     /// Names of the fields of a peer in configurations.
     #[serde(default)]
     pub fields: PeerFields,

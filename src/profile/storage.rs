@@ -53,6 +53,9 @@ pub struct Storage {
     /// Whether the bucket may be public, so that it is worth asking without credentials.
     #[serde(default)]
     pub anonymous: bool,
+    /// Whether the program of this host has such a store, too, where there is no cluster.
+    #[serde(default)]
+    pub host: bool,
     /// Objects that are looked at.
     #[serde(default = "default_limit")]
     pub limit_objects: usize,

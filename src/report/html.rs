@@ -5,7 +5,7 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
 
 use super::view::{View, place, who};
-use super::{charts, peers, timeline};
+use super::{charts, peers, stores, timeline};
 use crate::model::size::human as bytes;
 use crate::model::time::rfc3339;
 use crate::model::{LedgerEntry, Outcome};
@@ -70,6 +70,7 @@ pub fn html(view: &View<'_>) -> Result<String, ReportError> {
         pods_hidden => pods_hidden,
         charts => charts::charts(view),
         peers => peers::matrix(triage),
+        stores => stores::rows(triage),
         pods_running => running().count(),
         pods_ready => running().filter(|p| p.ready == p.containers).count(),
         ..context! {

@@ -7,6 +7,7 @@ mod html;
 mod markdown;
 mod network;
 mod peers;
+mod stores;
 mod terminal;
 mod timeline;
 mod view;

@@ -16,6 +16,7 @@
 
 mod access;
 mod api;
+mod certificates;
 mod clock;
 mod discovery;
 mod events;

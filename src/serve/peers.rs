@@ -1,24 +1,31 @@
-//! The other parties of an embedded cluster: a name server that knows all names, and a port that takes connections.
+//! The other parties of an embedded cluster: a name server that knows all names, and a port that shakes hands over TLS.
 //!
 //! Everything is on loopback. Each network has addresses of its own, so that several can run at the same time.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, UdpSocket};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::certificates;
 
 /// Largest question.
 const QUESTION_MAX: usize = 512;
 const HEADER: usize = 12;
 const TYPE_A: [u8; 2] = [0, 1];
 const TTL: u32 = 60;
+/// Longest handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Parties that can be connected to. Dropping it ends them.
 pub struct Peers {
     dns: SocketAddr,
+    nobody: Ipv4Addr,
     stop: CancellationToken,
 }
 
@@ -34,6 +41,7 @@ impl Peers {
         let [high, low] = dns.port().to_be_bytes();
         let (up, nobody) = (Ipv4Addr::new(127, 77, high, low), Ipv4Addr::new(127, 78, high, low));
         let listener = TcpListener::bind((up, port)).await?;
+        let acceptor = TlsAcceptor::from(certificates::server()?);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let names = async move {
             let mut question = [0; QUESTION_MAX];
@@ -45,17 +53,32 @@ impl Peers {
                 }
             }
         };
-        // A connection is all there is to see: it ends at once.
-        let connections = async move { while listener.accept().await.is_ok() {} };
+        // A certificate is all there is to see: a connection ends after the handshake.
+        let (handshakes, ended) = (tasks.clone(), stop.clone());
+        let connections = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream));
+                handshakes.spawn(ended.clone().run_until_cancelled_owned(async {
+                    // A client without a certificate of ours is refused, and has seen enough by then.
+                    let _ = shake.await;
+                }));
+            }
+        };
         tasks.spawn(stop.clone().run_until_cancelled_owned(names));
         tasks.spawn(stop.clone().run_until_cancelled_owned(connections));
-        Ok(Self { dns, stop })
+        Ok(Self { dns, nobody, stop })
     }
 
     /// Where the name server listens.
     #[must_use]
     pub fn dns(&self) -> SocketAddr {
         self.dns
+    }
+
+    /// The address that names in `down` have. Nothing listens there, unless somebody else does.
+    #[must_use]
+    pub fn nobody(&self) -> Ipv4Addr {
+        self.nobody
     }
 }
 

@@ -1,6 +1,8 @@
 //! The host collectors against the machine that runs the tests, through the engine, the redactor and the archive.
 #![cfg(target_os = "linux")]
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use casefile::bundle::{PackOptions, Spool, Target, pack};
 use casefile::collect::host::{HostRoots, items_at};
-use casefile::collect::{Engine, Limits, RunResult};
+use casefile::collect::{Engine, Item, Limits, RunResult};
 use casefile::model::{LedgerEntry, Outcome};
 use casefile::profile::{Profile, parse};
 use casefile::redact::{CorrelationKey, Redactor};
@@ -49,6 +51,11 @@ impl Test {
 
     /// Runs the items whose id begins with one of `only`.
     async fn run(&self, only: &[&str]) -> Run {
+        self.run_items(items_at(&self.profile(), &self.roots), only).await
+    }
+
+    /// The same with other items.
+    async fn run_items(&self, items: Vec<Arc<dyn Item>>, only: &[&str]) -> Run {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::create(dir.path()).unwrap();
         let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
@@ -62,7 +69,7 @@ impl Test {
             cancel: self.cancel.clone(),
             wanted: Arc::new(move |item| wanted.iter().any(|w| item.id().as_str().starts_with(w.as_str()))),
         };
-        let result = engine.run(items_at(&self.profile(), &self.roots)).await;
+        let result = engine.run(items).await;
         let mut archive = Vec::new();
         let options = PackOptions {
             top_dir: redactor.text("top"),

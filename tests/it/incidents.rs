@@ -271,3 +271,31 @@ fn less_is_sure_without_the_log() {
     };
     assert!(confidence("forbidden-logs") < confidence("crash-config") - 0.1);
 }
+
+/// Every labelled state of the recorded networks is played again by something, and a healthy one by something that is silent.
+#[test]
+fn every_recorded_state_is_an_incident_or_a_healthy_log() {
+    let text = std::fs::read_to_string(root().join("fixtures/recorded.toml")).unwrap();
+    let table: toml::Value = toml::from_str(&text).unwrap();
+    let states = table["state"].as_array().unwrap();
+    let fixtures = fixtures();
+    let mut labels = std::collections::BTreeSet::new();
+    for state in states {
+        let text = |key: &str| state.get(key).and_then(toml::Value::as_str);
+        let label = text("label").unwrap();
+        assert!(labels.insert(label) && !text("cause").unwrap().is_empty(), "{label}");
+        let healthy = state.get("healthy").and_then(toml::Value::as_bool).unwrap_or_default();
+        match (text("incident"), text("log")) {
+            (Some(name), None) => {
+                let incident = fixtures.find(name).unwrap_or_else(|e| panic!("{label}: {name}: {e}"));
+                assert!(incident.dir.starts_with("incidents/kms/"), "{label}: {}", incident.dir);
+                assert!(!healthy || incident.expect.root_cause.is_none(), "{label} is healthy, and {name} is not");
+            }
+            (None, Some(name)) => {
+                assert!(healthy && root().join("fixtures/logs/kms/healthy").join(name).is_file(), "{label}: {name}");
+            }
+            _ => panic!("{label} needs either incident or log"),
+        }
+    }
+    assert!(labels.len() >= 77, "{}", labels.len());
+}

@@ -290,3 +290,17 @@ fn what_a_diagnosis_needs_survives_redaction() {
     let names = "{\"name\": \"FhePrivateKey/0800000000000000000000000000000000000000000000000000000000000001/0400000000000000000000000000000000000000000000000000000000000001\", \"more\": [\"PublicKey\", \"ServerKey\", \"VerfKey\", \"SigningKey\", \"PrivateKey/key.pem\"]}";
     assert_eq!(clean("storage/n/p/private.json", Format::Json, names), names);
 }
+
+#[test]
+fn a_file_that_is_no_toml_costs_itself_and_is_said() {
+    let mut store = MemStore::default();
+    store.insert("config/n/core/kms-server.toml", &b"[service\nlisten_port = "[..]);
+    store.insert("config/n/core/running-config.json", &b"DEBUG: SETTINGS\n{\"service\": "[..]);
+    store.insert("health/n/core/http-version.txt", &b"0.15.0"[..]);
+    let (manifest, _) = casefile::triage::manifest_of(&store, Some("kms")).unwrap();
+    let triage = casefile::triage::run(&store, &manifest).unwrap();
+    for file in ["kms-server.toml", "running-config.json"] {
+        let said = triage.findings.iter().flat_map(|f| &f.evidence).any(|e| e.path.ends_with(file));
+        assert!(said, "{file}: {:#?}", triage.findings);
+    }
+}

@@ -73,9 +73,15 @@ fn everything_that_the_readme_promises_is_there() {
     let missing: Vec<String> = (promised.iter())
         .filter(|(pattern, _)| {
             let unit = units && (pattern.starts_with("host/units/") || pattern.starts_with("host/journal/"));
+            // The same for an engine of containers, and for a core that runs on the machine itself.
+            let engine =
+                !kms.docker.is_empty() && items.contains("services/docker") && pattern.starts_with("services/docker/");
+            let families = ["config", "grpc", "exec", "probe"].map(|f| format!("{f}/host/kms-server/"));
+            let program = pattern.contains("/host/kms-server/")
+                && families.iter().all(|family| items.iter().any(|item| item.starts_with(family.as_str())));
             let list = pattern == "cluster-resources/pvcs/<ns>.json"
                 && items.iter().any(|i| i.contains("persistentvolumeclaims"));
-            !(unit || list || paths.iter().any(|path| fits(pattern, path)))
+            !(unit || engine || program || list || paths.iter().any(|path| fits(pattern, path)))
         })
         .map(|(pattern, command)| format!("{pattern} (for {command})"))
         .collect();
@@ -87,4 +93,61 @@ fn patterns_stand_for_segments() {
     assert!(
         fits("a/<ns>/<pod>.json", "a/x/y-1.json") && !fits("a/<ns>.json", "a/x/y.json") && !fits("a.json", "axjson")
     );
+}
+
+/// What the guides tell operators to run in their sections on gathering information, health, logs and diagnostics.
+const COMMANDS: &[&str] = &[
+    "kubectl version --short",
+    "kubectl get nodes",
+    "kubectl get pods,svc,pvc",
+    "kubectl top pods",
+    "kubectl top nodes",
+    "netstat -tlnp",
+    "docker --version",
+    "docker ps -a",
+    "docker stats",
+    "docker logs",
+    "kms-health-check live",
+    "kms-health-check --format json live",
+    "kms-health-check config",
+    "nc -zv",
+    "nslookup",
+    "kubectl describe pod",
+    "kubectl describe node",
+    "curl :9646/metrics",
+    "curl :50100/health",
+    "kubectl logs POD",
+    "kubectl logs POD --previous",
+    "kubectl logs -f",
+    "kubectl logs job/",
+    "grep -E \"(ERROR\\|FATAL\\|PANIC\\|WARN)\"",
+    "kubectl get events --sort-by",
+    "kubectl get configmap",
+    "kubectl get svc",
+    "helm get values",
+    "aws s3 ls",
+    "aws sts get-caller-identity",
+    "ls -la keys/",
+    "uname -a",
+    "free -h",
+    "df -h",
+    "cat /proc/meminfo",
+    "ps aux",
+    "systemctl status kms",
+    "journalctl -u kms --since",
+    "ss -tuln",
+    "cp config.toml",
+    "sed",
+    "tar -czf",
+];
+
+#[test]
+fn every_command_of_the_guides_has_a_row() {
+    let commands: Vec<String> = promised().into_iter().map(|(_, command)| command.replace('\u{1}', "\\|")).collect();
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/kms/README.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| `")).filter_map(|l| l.split(" | ").next()).collect();
+    let lacking: Vec<&&str> = (COMMANDS.iter())
+        .filter(|c| !commands.iter().any(|own| own.contains(**c)) && !rows.iter().any(|row| row.contains(**c)))
+        .collect();
+    assert!(lacking.is_empty(), "profiles/kms/README.md has no row for {lacking:?}");
 }

@@ -5,6 +5,7 @@ mod connection;
 mod credentials;
 mod fake;
 mod grpc;
+mod inside;
 mod lists;
 mod logs;
 mod recorded;

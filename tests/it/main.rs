@@ -11,6 +11,7 @@ mod fuzz_corpus;
 mod host;
 mod incidents;
 mod kms_config;
+mod kms_deadlines;
 mod kms_logs;
 mod kms_profile;
 mod kubernetes;

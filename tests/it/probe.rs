@@ -98,8 +98,13 @@ async fn serve(
 
 /// A port whose queue is full: new connections get no answer. The streams keep it so.
 async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+    black_hole_at("127.0.0.1:0".parse().unwrap()).await
+}
+
+/// The same at an address.
+pub(crate) async fn black_hole_at(address: SocketAddr) -> (SocketAddr, Vec<TcpStream>, TcpListener) {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.bind(address).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut held = Vec::new();

@@ -30,42 +30,54 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-const KEY: &str = "AKIDTESTONLY";
-const SECRET: &str = "made-up-secret-of-the-tests";
+pub(crate) const KEY: &str = "AKIDTESTONLY";
+pub(crate) const SECRET: &str = "made-up-secret-of-the-tests";
 
 /// What stands in front of the store: an answer instead of the store's, or none.
 type Front = dyn Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync;
 
 /// A real S3 server over a directory.
-struct Store {
+pub(crate) struct Store {
     dir: tempfile::TempDir,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Store {
-    async fn new(
+    pub(crate) async fn new(
+        front: impl Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::slow(Duration::ZERO, front).await
+    }
+
+    /// The same, and each answer takes some time.
+    pub(crate) async fn slow(
+        delay: Duration,
         front: impl Fn(&http::Request<Incoming>) -> Option<http::Response<s3s::Body>> + Send + Sync + 'static,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
-        let (addr, requests) = serve(builder.build(), Arc::new(front)).await;
+        let (addr, requests) = serve(builder.build(), delay, Arc::new(front)).await;
         Self { dir, addr, requests }
     }
 
-    fn put(&self, key: &str, content: &[u8]) {
+    pub(crate) fn put(&self, key: &str, content: &[u8]) {
         let path = self.dir.path().join(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-async fn serve(service: s3s::service::S3Service, front: Arc<Front>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+async fn serve(
+    service: s3s::service::S3Service,
+    delay: Duration,
+    front: Arc<Front>,
+) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -78,6 +90,7 @@ async fn serve(service: s3s::service::S3Service, front: Arc<Front>) -> (SocketAd
                 let instead = front(&request);
                 let service = service.clone();
                 async move {
+                    tokio::time::sleep(delay).await;
                     Ok::<_, Infallible>(match instead {
                         Some(response) => response,
                         None => hyper::service::Service::call(&service, request).await.expect("the store answers"),
@@ -99,7 +112,7 @@ fn refusal(status: u16, code: &str) -> http::Response<s3s::Body> {
         .unwrap()
 }
 
-fn access(endpoint: &str, key: &str, secret: &str) -> Access {
+pub(crate) fn access(endpoint: &str, key: &str, secret: &str) -> Access {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -372,7 +385,7 @@ async fn without_credentials_only_a_public_bucket_is_asked() {
     std::fs::create_dir_all(dir.path().join("vaults/p")).unwrap();
     std::fs::write(dir.path().join("vaults/p/x"), b"x").unwrap();
     let open = S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap()).build();
-    let (addr, requests) = serve(open, Arc::new(|_| None)).await;
+    let (addr, requests) = serve(open, Duration::ZERO, Arc::new(|_| None)).await;
     let anonymous = || {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())

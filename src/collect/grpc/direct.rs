@@ -54,21 +54,41 @@ impl DirectItem {
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
         let limit = self.limit.clone().map_err(CollectError::Failed)?;
         let path = self.values.fill(&self.grpc.artifact)?;
-        sink.attempt();
-        let calls = async {
-            let stream = connect(&self.endpoint, limit).await?;
-            ask_all(Box::new(stream), &self.grpc, limit).await
-        };
-        match calls.await {
-            Ok(calls) => {
-                let endpoint = self.endpoint.clone();
-                Document { endpoint, way: Way::Direct, connected: true, error: None, calls }.store(sink, &path)
-            }
-            Err(error) => {
-                let mut done = Document::unreached(self.endpoint.clone(), Way::Direct, &error).store(sink, &path)?;
-                done.outcome = error.outcome();
-                Ok(done)
-            }
+        ask_at(&self.endpoint, &self.grpc, limit, sink, &path, true).await
+    }
+}
+
+/// Time that an item needs for calls with this deadline.
+pub(in crate::collect) fn patience(limit: Duration) -> Duration {
+    limit.saturating_mul(2).saturating_add(MARGIN)
+}
+
+/// Asks one address and writes what came of it. Where nobody said that something is `expected` there, a port that nothing
+/// listens on is no finding.
+///
+/// # Errors
+/// When the spool fails, or nothing is there and nothing was expected.
+pub(in crate::collect) async fn ask_at(
+    endpoint: &str,
+    grpc: &Grpc,
+    limit: Duration,
+    sink: &Sink,
+    path: &str,
+    expected: bool,
+) -> Result<Done, CollectError> {
+    sink.attempt();
+    let calls = async {
+        let stream = connect(endpoint, limit).await?;
+        ask_all(Box::new(stream), grpc, limit).await
+    };
+    let endpoint = endpoint.to_owned();
+    match calls.await {
+        Ok(calls) => Document { endpoint, way: Way::Direct, connected: true, error: None, calls }.store(sink, path),
+        Err(error) if !expected => Err(CollectError::NotApplicable(error.to_string())),
+        Err(error) => {
+            let mut done = Document::unreached(endpoint, Way::Direct, &error).store(sink, path)?;
+            done.outcome = error.outcome();
+            Ok(done)
         }
     }
 }
@@ -106,7 +126,7 @@ impl Item for DirectItem {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        self.limit.as_ref().ok().map(|limit| limit.saturating_mul(2).saturating_add(MARGIN))
+        self.limit.as_ref().ok().map(|limit| patience(*limit))
     }
 
     fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {

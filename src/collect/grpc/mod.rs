@@ -10,5 +10,6 @@ mod methods;
 mod over;
 
 pub use direct::items;
+pub(in crate::collect) use direct::{ask_at, patience};
 pub(in crate::collect) use document::{Call, Document, Way};
 pub(in crate::collect) use over::ask_all;

@@ -17,6 +17,7 @@ mod portable;
 mod ports;
 mod process_stat;
 mod processes;
+pub mod program;
 mod roots;
 mod routes;
 mod sockets;

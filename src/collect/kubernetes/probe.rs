@@ -1,7 +1,6 @@
 //! The peers of a pod: who they are, and whether they can be reached from here and from inside of the pod.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +18,10 @@ use super::pod::Pod;
 use super::pods::Shared;
 use super::{exec, portforward, proxy};
 use crate::collect::error::chain;
-use crate::collect::probe::{Inside, Names, Reachability, Target, from_document, from_list, merge, probe_all};
+use crate::collect::probe::{Inside, Plan, Reachability, Target, from_document, from_list, merge, probe_all};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Access, Effect, ItemId, Outcome};
 use crate::profile::{Probe, TargetSource};
-use crate::redact::Format;
 
 /// Largest configuration, or list of ConfigMaps or services, that is looked through for peers.
 const DOCUMENT_MAX: usize = 8 << 20;
@@ -83,24 +81,15 @@ impl ProbeItem {
     }
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
-        let limit = self.limit.clone().map_err(CollectError::Failed)?;
+        let plan = Plan::of(&self.probe, &self.shared.values)?;
         let path = self.shared.values.within(&self.namespace, &self.pod, "").fill(&self.probe.artifact)?;
-        let server = match &self.probe.dns_server {
-            Some(template) => self.shared.values.fill(template).ok().filter(|text| !text.is_empty()),
-            None => None,
-        };
-        let server = server
-            .map(|text| text.parse::<SocketAddr>().map_err(|_| format!("`{text}` is no address such as 10.0.0.10:53")))
-            .transpose()
-            .map_err(CollectError::Failed)?;
         let (targets, sources) = self.targets(sink).await;
         if targets.is_empty() {
             let said: Vec<String> = sources.iter().map(|(source, said)| format!("{source}: {said}")).collect();
             return Ok(Done::with(Outcome::NotApplicable, format!("no peers are known ({})", said.join("; "))));
         }
-        let with_tls = self.shared.values.fill(&self.probe.tls)? == "yes";
-        let outside = probe_all(targets.clone(), Names { server }, limit, with_tls);
-        let (mut peers, inside) = tokio::join!(outside, self.inside(sink, &targets, limit));
+        let outside = probe_all(targets.clone(), plan.names, plan.limit, plan.with_tls);
+        let (mut peers, inside) = tokio::join!(outside, self.inside(sink, &targets, plan.limit));
         for row in &mut peers {
             row.inside = inside.get(&(row.target.host.clone(), row.target.port)).cloned();
         }
@@ -111,10 +100,7 @@ impl ProbeItem {
             sources,
             peers,
         };
-        let mut text = serde_json::to_vec_pretty(&table)
-            .map_err(|e| CollectError::Failed(format!("the table cannot be written as JSON: {e}")))?;
-        text.push(b'\n');
-        sink.put(&path, Format::Json, &text)?;
+        table.store(sink, &path)?;
         Ok(Done::ok())
     }
 

@@ -19,16 +19,13 @@ use super::pod::Pod;
 use super::pods::Shared;
 use super::portforward;
 use crate::collect::error::chain;
-use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink, retry};
+use crate::collect::{Artifact, CollectError, Done, Item, Keep, Lane, Sink, retry, samples};
 use crate::model::{Access, Effect, ItemId, Kept, Outcome, Truncation};
 use crate::profile::Http;
 use crate::redact::Format;
 
 /// A refusal of the API server is a small `Status`; a body up to this size is looked at before it is stored.
 const STATUS_MAX: usize = 64 << 10;
-
-/// Time to read all samples, beside the waits between them.
-const SAMPLES_TIME: Duration = Duration::from_secs(60);
 
 /// The right to ask a pod.
 pub(super) fn access(namespace: &str) -> Access {
@@ -99,12 +96,12 @@ impl ProxyItem {
                 break;
             }
             tokio::time::sleep(interval).await;
-            let mark = format!("# casefile sample={number} after_ms={}\n", first.elapsed().as_millis());
-            match self.sample(sink, &path, &numbered(&target, number), Some(&mark)).await {
+            let mark = samples::mark(number, first);
+            match self.sample(sink, &path, &samples::numbered(&target, number), Some(&mark)).await {
                 Ok(next) if next.outcome == Outcome::Ok => {}
-                Ok(next) => done = Done::with(Outcome::Truncated, missing(number, next.reason.as_deref())),
+                Ok(next) => done = Done::with(Outcome::Truncated, samples::missing(number, next.reason.as_deref())),
                 Err(error @ CollectError::Spool(_)) => return Err(error),
-                Err(error) => done = Done::with(Outcome::Truncated, missing(number, Some(&error.to_string()))),
+                Err(error) => done = Done::with(Outcome::Truncated, samples::missing(number, Some(&error.to_string()))),
             }
         }
         Ok(done)
@@ -268,19 +265,6 @@ impl ProxyItem {
     }
 }
 
-/// `x.prom` -> `x.sample-2.prom`.
-fn numbered(target: &str, number: u32) -> String {
-    let name = target.rfind('/').map_or(0, |slash| slash + 1);
-    match target[name..].rfind('.') {
-        Some(dot) => format!("{}.sample-{number}{}", &target[..name + dot], &target[name + dot..]),
-        None => format!("{target}.sample-{number}"),
-    }
-}
-
-fn missing(number: u32, why: Option<&str>) -> String {
-    format!("sample {number} is missing, so there are no rates: {}", why.unwrap_or("no answer"))
-}
-
 impl Item for ProxyItem {
     fn id(&self) -> &ItemId {
         &self.id
@@ -311,22 +295,10 @@ impl Item for ProxyItem {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let waits = self.interval.as_ref().ok()?.saturating_mul(self.http.samples.saturating_sub(1));
-        (!waits.is_zero()).then(|| waits.saturating_add(SAMPLES_TIME))
+        samples::timeout(self.interval.as_ref().ok().copied()?, self.http.samples)
     }
 
     fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
         self.collect(sink).boxed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_have_names_of_their_own() {
-        assert_eq!(numbered("metrics/n/core.0.prom", 2), "metrics/n/core.0.sample-2.prom");
-        assert_eq!(numbered("a.b/metrics", 3), "a.b/metrics.sample-3");
     }
 }

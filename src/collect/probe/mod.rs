@@ -10,6 +10,7 @@ mod tcp;
 mod tls;
 
 pub use dns::Dns;
+pub(in crate::collect) use row::Plan;
 pub use row::{Inside, Names, Reachability, Row, Verdict, probe_all};
 pub use targets::{Target, from_document, from_list, merge};
 pub use tcp::{Connected, Tcp};

@@ -12,6 +12,10 @@ use super::dns::{self, Dns};
 use super::targets::Target;
 use super::tcp::{self, Connected, Tcp};
 use super::tls::{self, Tls};
+use crate::collect::placeholder::Values;
+use crate::collect::{CollectError, Sink};
+use crate::profile::Probe;
+use crate::redact::Format;
 
 /// What came of one peer, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,6 +83,42 @@ pub struct Reachability {
     pub sources: Vec<(String, String)>,
     /// One a peer.
     pub peers: Vec<Row>,
+}
+
+impl Reachability {
+    /// Writes the table.
+    ///
+    /// # Errors
+    /// When the spool fails.
+    pub(in crate::collect) fn store(&self, sink: &Sink, path: &str) -> Result<(), CollectError> {
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|e| CollectError::Failed(format!("the table cannot be written as JSON: {e}")))?;
+        text.push(b'\n');
+        sink.put(path, Format::Json, &text)
+    }
+}
+
+/// How the peers of one probe are tried.
+pub(in crate::collect) struct Plan {
+    pub(in crate::collect) names: Names,
+    pub(in crate::collect) limit: Duration,
+    pub(in crate::collect) with_tls: bool,
+}
+
+impl Plan {
+    /// Fills in the parameters.
+    ///
+    /// # Errors
+    /// When one of them is not what it should be.
+    pub(in crate::collect) fn of(probe: &Probe, values: &Values) -> Result<Self, CollectError> {
+        let limit = values.duration(&probe.timeout).map_err(CollectError::Failed)?;
+        let server = probe.dns_server.as_ref().and_then(|t| values.fill(t).ok()).filter(|text| !text.is_empty());
+        let server = server.map(|text| {
+            text.parse::<SocketAddr>()
+                .map_err(|_| CollectError::Failed(format!("`{text}` is no address such as 10.0.0.10:53")))
+        });
+        Ok(Self { names: Names { server: server.transpose()? }, limit, with_tls: values.fill(&probe.tls)? == "yes" })
+    }
 }
 
 /// How names are resolved.

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::collect::{CollectError, Done};
+use crate::model::Outcome;
+
 /// Names of neighbours and deleted objects that are kept.
 pub(super) const NAMES_MAX: usize = 100;
 /// Folders that are summed up one by one.
@@ -118,6 +121,30 @@ pub struct Versions {
 }
 
 impl Document {
+    /// Notes why nothing could be listed, unless that was noted better already.
+    pub(in crate::collect) fn close(&mut self, result: &Result<(), CollectError>) {
+        if let Err(error) = result
+            && self.fault.is_none()
+        {
+            self.fault = Some(Fault { code: error.outcome().as_str().to_owned(), text: error.to_string() });
+        }
+    }
+
+    /// How a listing ended.
+    pub(in crate::collect) fn done(&self) -> Done {
+        match &self.fault {
+            Some(fault) => Done::with(Outcome::Truncated, fault.text.clone()),
+            None if !self.listing.complete => {
+                let text = format!("only the first {} objects were looked at", self.listing.objects.len());
+                Done::with(Outcome::Truncated, text)
+            }
+            None if self.listing.objects.is_empty() => {
+                Done::with(Outcome::Empty, format!("nothing is below {}", self.prefix))
+            }
+            None => Done::ok(),
+        }
+    }
+
     /// The document as JSON, with one object a line.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {

@@ -19,7 +19,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const TEXT_MAX: usize = 300;
 
 /// A client of one source.
-pub(super) struct Http {
+pub(in crate::collect) struct Http {
     client: reqwest::Client,
     base: Url,
     credentials: Credentials,
@@ -29,11 +29,11 @@ pub(super) struct Http {
 }
 
 /// A whole answer of bounded size.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(in crate::collect) struct Reply {
+    pub(in crate::collect) status: u16,
+    pub(in crate::collect) body: Vec<u8>,
     /// Whether the body goes on behind the limit.
-    pub(super) cut: bool,
+    pub(in crate::collect) cut: bool,
     pub(super) took: Duration,
     /// When the certificate of the server ends, where there is one.
     pub(super) tls: Option<Value>,
@@ -108,6 +108,20 @@ impl Http {
         })
     }
 
+    /// A client of a program at `host:port`, without credentials. `named` says whether it has to be there.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub(in crate::collect) fn plain(authority: &str, named: bool, timeout: Duration) -> Result<Self, CollectError> {
+        let target = Target {
+            name: String::new(),
+            url: super::target::parse_url(authority)?,
+            credentials: Credentials::default(),
+            origin: if named { Origin::Named } else { Origin::Guessed },
+        };
+        Self::new(&target, timeout)
+    }
+
     /// A client that speaks through a Unix socket.
     #[cfg(unix)]
     pub(super) fn unix(socket: &Path, origin: Origin, timeout: Duration) -> Result<Self, CollectError> {
@@ -135,7 +149,7 @@ impl Http {
     }
 
     /// One GET; the body up to `cap` bytes.
-    pub(super) async fn get(&self, sink: &Sink, path: &str, cap: usize) -> Result<Reply, CollectError> {
+    pub(in crate::collect) async fn get(&self, sink: &Sink, path: &str, cap: usize) -> Result<Reply, CollectError> {
         self.ask(sink, Method::GET, path, None, cap).await
     }
 

@@ -21,5 +21,6 @@ mod scrub;
 mod target;
 mod tls;
 
+pub(in crate::collect) use http::Http;
 pub use plan::items;
 pub use target::{Ambient, VARIABLES};

@@ -47,7 +47,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     for (name, unit) in &host.units {
         let property = |key: &str| unit.properties.get(key).map_or("", String::as_str);
         let restarts = property("NRestarts").parse::<i64>().unwrap_or_default();
-        let failed = property("ActiveState") == "failed";
+        let failed = unit.has_failed();
         if !failed && restarts <= RESTARTS {
             continue;
         }

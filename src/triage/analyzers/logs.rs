@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::{Context, owner_path};
 use crate::triage::draft::Draft;
-use crate::triage::facts::{EngineContainer, LogFacts, Pod, Role, State};
+use crate::triage::facts::{EngineContainer, JOURNAL, LogFacts, Pod, Role, State, Unit};
 use crate::triage::finding::{Call, Category, Severity, Subject, Who};
 use crate::triage::signatures::{Signature, When};
 use crate::triage::text;
@@ -103,13 +103,15 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
             }
             let engine = facts.beside.containers.iter().find(|c| key.namespace.is_empty() && c.name == key.pod);
             // A line that explains why a program ends is critical where a program has ended.
-            let ended =
-                engine.is_some_and(EngineContainer::failed) && signature.when == When::Crash && !signature.wrapper;
+            let unit = log.path().starts_with(JOURNAL);
+            let failed = engine.is_some_and(EngineContainer::failed)
+                || unit && facts.host.units.get(&key.pod).is_some_and(Unit::has_failed);
+            let ended = failed && signature.when == When::Crash && !signature.wrapper;
             let severity = if ended { Severity::Critical } else { severity };
             let subject = match (key.namespace.is_empty(), engine) {
                 (false, _) => Subject::new("pod", &key.namespace, &key.pod),
                 (true, Some(_)) => Subject::new("container", "", &key.pod),
-                (true, None) => Subject::new("file", "", &key.pod),
+                (true, None) => Subject::new(if unit { "unit" } else { "file" }, "", &key.pod),
             };
             out.push(
                 draft(context, &subject, log, (*index, signature, hit), severity)

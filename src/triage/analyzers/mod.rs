@@ -28,7 +28,7 @@ mod workloads;
 
 pub(in crate::triage) use containers::owner_path;
 pub(in crate::triage) use kms_config::DEPTHS as CONFIG_DEPTHS;
-pub(in crate::triage) use vaults::DEPTHS as VAULT_DEPTHS;
+pub(in crate::triage) use vaults::{DEPTHS as VAULT_DEPTHS, prss_states};
 pub(in crate::triage) use visibility::hides;
 
 use super::draft::Draft;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::value::{int, list, string, text, yes};
-use super::{At, Facts};
+use super::{At, Facts, LogKey};
 use crate::triage::finding::Place;
 
 /// Lines of the kernel's errors that are kept.
 const ERRORS_MAX: usize = 200;
+/// Where the journals of units are.
+pub(crate) const JOURNAL: &str = "host/journal/";
 
 /// The host's part of the facts.
 #[derive(Debug, Default)]
@@ -50,6 +52,13 @@ pub(crate) struct Disk {
 pub(crate) struct Unit {
     pub(crate) at: At,
     pub(crate) properties: BTreeMap<String, String>,
+}
+
+impl Unit {
+    /// Whether systemd says that it has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.properties.get("ActiveState").is_some_and(|state| state == "failed")
+    }
 }
 
 /// Reads one file of the host, where it is one that rules use. `bytes` is its content.
@@ -104,4 +113,16 @@ pub(super) fn add(facts: &mut Facts, path: &str, bytes: &[u8]) -> Result<(), ser
         }
     }
     Ok(())
+}
+
+/// `host/journal/<unit>.log`: the journal of a unit. The empty namespace says that it is no pod.
+pub(super) fn parse_journal(path: &str) -> Option<LogKey> {
+    let unit = path.strip_prefix(JOURNAL)?.strip_suffix(".log")?;
+    let plain = !unit.is_empty() && !unit.contains('/');
+    plain.then(|| LogKey {
+        namespace: String::new(),
+        pod: unit.to_owned(),
+        container: unit.to_owned(),
+        previous: false,
+    })
 }

@@ -190,11 +190,22 @@ fn proc_net(line: &str) -> Option<(String, u16)> {
         return None;
     }
     let (address, port) = words.get(1)?.split_once(':')?;
-    let shown = match address.len() {
-        8 => std::net::Ipv4Addr::from(u32::from_str_radix(address, 16).ok()?.swap_bytes()).to_string(),
-        _ => address.to_owned(),
-    };
-    Some((shown, u16::from_str_radix(port, 16).ok()?))
+    Some((proc_address(address)?, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// `0100007F` or 32 digits, in words of four bytes whose order is that of the machine; all machines that run this are little-endian.
+/// An address of IPv4 inside of IPv6 is shown as what it is.
+fn proc_address(text: &str) -> Option<String> {
+    let word = |at: usize| u32::from_str_radix(text.get(at..at + 8)?, 16).ok().map(u32::swap_bytes);
+    match text.len() {
+        8 => Some(std::net::Ipv4Addr::from(word(0)?).to_string()),
+        32 => {
+            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+            let whole = words.into_iter().fold(0_u128, |all, word| all << 32 | u128::from(word));
+            Some(std::net::Ipv6Addr::from(whole).to_canonical().to_string())
+        }
+        _ => None,
+    }
 }
 
 /// Decodes a configuration file by its name.
@@ -249,6 +260,9 @@ mod tests {
         };
         assert_eq!(show(netstat), ["127.0.0.1:50100 line 2", ":::9646 line 3"]);
         assert_eq!(show(proc_net), ["127.0.0.1:50100 line 2"]);
+        let tcp6 = "   0: 00000000000000000000000000000000:25AE 00000000000000000000000000000000:0000 0A 0\n   1: 0000000000000000FFFF00000100007F:C351 0:0 0A 0\n   2: B80D01200000000000000000010000FE:C3B4 0:0 0A 0\n   3: 00:0001 0:0 0A\n";
+        let want = [":::9646 line 1", "127.0.0.1:50001 line 2", "2001:db8::fe00:1:50100 line 3"];
+        assert_eq!(show(tcp6), want);
     }
 
     #[test]

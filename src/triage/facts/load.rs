@@ -145,7 +145,7 @@ fn log_key(path: &str) -> Option<LogKey> {
             container: container.to_owned(),
             previous,
         }),
-        None => services::parse_log(path),
+        None => services::parse_log(path).or_else(|| host::parse_journal(path)),
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub(crate) use alerts::Alert;
 pub(crate) use health::{Context as NetworkView, Health, Peer, Source as HealthSource};
-pub(crate) use host::{Disk, Host};
+pub(crate) use host::{Disk, Host, JOURNAL, Unit};
 pub(crate) use inside::{Answer, Config, Port, Template};
 pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};

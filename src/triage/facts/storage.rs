@@ -44,6 +44,11 @@ pub(crate) struct Stored {
 }
 
 impl Vault {
+    /// Where it stands in the bundle.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether a name that is not among the objects does not exist.
     pub(crate) fn is_whole(&self) -> bool {
         self.complete && self.fault.is_none()

@@ -6,7 +6,8 @@ use super::types::{self, FACTS};
 use crate::model::Manifest;
 use crate::model::quantity;
 use crate::model::time::Timestamp;
-use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, Scrape, State};
+use crate::triage::analyzers::prss_states;
+use crate::triage::facts::{At, Condition, Container, Facts, Pod, Role, Scrape, State, Vault};
 use crate::triage::finding::Place;
 use crate::triage::signatures::Signatures;
 
@@ -77,6 +78,12 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
                 "issuer": p.issuer, "valid_in_s": until(p.not_before), "expires_in_s": until(p.not_after),
                 "inside_connected": said(p.inside_connected), "inside_resolved": said(p.inside_resolved),
                 "at": at(&p.at, &format!("{}:{} {} {}", p.host, p.port, p.verdict, p.error))})
+        })),
+        "stores" => list(&mut facts.vaults.iter().map(store)),
+        "prss" => list(&mut prss_states(facts).into_iter().map(|p| {
+            let text = format!("{}/: {}", p.folder, p.objects.join(", "));
+            json!({"namespace": p.vault.pod.0, "pod": p.vault.pod.1, "version": p.version, "folder": p.folder,
+                "state": p.state, "objects": p.objects, "at": place(p.vault.path(), 0, "/folders", &text)})
         })),
         "scrapes" => list(&mut facts.scrapes.iter().map(|s| {
             let Samples { values, rates, each } = samples(s);
@@ -171,6 +178,24 @@ fn samples(scrape: &Scrape) -> Samples {
             "at": place(&scrape.path, m.line, "", &m.text)})
     });
     Samples { values, rates, each: each.collect() }
+}
+
+/// What rules see of a bucket or directory.
+#[expect(clippy::cast_precision_loss, reason = "bytes, compared and shown")]
+fn store(vault: &Vault) -> Value {
+    let empty: Vec<&str> = vault.objects.iter().filter(|o| o.size == 0).map(|o| o.name.as_str()).collect();
+    let mut folders = Map::new();
+    for object in &vault.objects {
+        let folder = object.name.split_once('/').map_or("", |(folder, _)| folder);
+        let count = folders.get(folder).and_then(Value::as_i64).unwrap_or_default() + 1;
+        folders.insert(folder.to_owned(), json!(count));
+    }
+    let (fault, reason) = vault.fault.clone().unwrap_or_default();
+    let bytes: i64 = vault.objects.iter().fold(0, |sum, o| sum.saturating_add(o.size));
+    json!({"namespace": vault.pod.0, "pod": vault.pod.1, "id": vault.id, "kind": vault.kind, "place": vault.shown(),
+        "complete": vault.is_whole(), "fault": fault, "reason": reason, "objects": vault.objects.len(),
+        "bytes": bytes as f64, "folders": folders, "empty": empty, "deleted": vault.deleted,
+        "at": place(vault.path(), 0, "/folders", &vault.folders())})
 }
 
 /// The service that stands for a peer in its cluster, or else the peer's address: kind, namespace and name.

@@ -235,6 +235,47 @@ static SAMPLE: Record = Record {
     ],
 };
 
+static STORE: Record = Record {
+    name: "store",
+    fields: &[
+        NAMESPACE,
+        field("pod", Text, "the pod that uses it; on a host without a cluster, the program"),
+        field("id", Text, "which store: `private`, `public`, `backup`"),
+        field("kind", Text, "`s3` or `file`"),
+        field("place", Text, "bucket or directory with its prefix"),
+        field("complete", Bool, "the objects are all there are"),
+        field(
+            "fault",
+            Text,
+            "code of what kept it from being listed, such as `not-found`, `AccessDenied`; empty when nothing did",
+        ),
+        field("reason", Text, "the same in words"),
+        field("objects", Int, "objects that were seen"),
+        field("bytes", Float, "their sizes together"),
+        field("folders", MapOf(&Int), "objects by folder, such as `EpochData`"),
+        field("empty", List(&Text), "names of objects of no bytes"),
+        field("deleted", List(&Text), "names whose newest version is a delete marker"),
+        AT,
+    ],
+};
+
+static PRSS: Record = Record {
+    name: "prss",
+    fields: &[
+        NAMESPACE,
+        field("pod", Text, ""),
+        field("version", Text, "version of the core, empty when unknown"),
+        field("folder", Text, "folder in which that version keeps it"),
+        field(
+            "state",
+            Text,
+            "`complete`, `missing`, `partial`, `other-layout`, `epoch-missing`, or `unknown` where the vault could not be listed",
+        ),
+        field("objects", List(&Text), "names in that folder: epochs since 0.13.10"),
+        AT,
+    ],
+};
+
 static PROBE: Record = Record {
     name: "probe",
     fields: &[
@@ -449,7 +490,7 @@ static CLOCK: Record = Record {
 };
 
 /// Every fact, in the order of the documentation.
-pub(super) static FACTS: [Fact; 24] = [
+pub(super) static FACTS: [Fact; 26] = [
     fact("pods", List(&RecordOf(&PODS)), "pods", "`cluster-resources/pods/<ns>.json`"),
     fact(
         "containers",
@@ -479,6 +520,8 @@ pub(super) static FACTS: [Fact; 24] = [
     ),
     fact("peers", List(&RecordOf(&PEERS)), "peers of all contexts, flat", "the same"),
     fact("probes", List(&RecordOf(&PROBE)), "connections to peers", "`peers/<ns>/<pod>/reachability.json`"),
+    fact("stores", List(&RecordOf(&STORE)), "buckets and directories of the system", "`storage/<ns>/<pod>/<id>.json`"),
+    fact("prss", List(&RecordOf(&PRSS)), "PRSS of each KMS party, judged by the layout of its version", "the same"),
     fact("scrapes", List(&RecordOf(&SCRAPE)), "metrics endpoints", "`metrics/<ns>/<pod>.prom`"),
     fact("ports", List(&RecordOf(&PORT)), "listening TCP ports inside of pods", "`ports/<ns>/<pod>/*.txt`"),
     fact("configs", List(&RecordOf(&CONFIG)), "configuration files of pods", "`config/<ns>/<pod>/*.json`, `*.toml`"),

@@ -1,8 +1,6 @@
 //! The stores of a pod: its buckets, asked from here or from the pod, and its directories.
 
 mod lines;
-mod settings;
-mod wiring;
 
 use std::sync::Arc;
 
@@ -10,16 +8,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
-pub(super) use wiring::Wiring;
-
-use self::settings::{Found, Kind};
 use super::exec::{self, Target};
 use super::pod::Pod;
 use super::pods::Shared;
 use crate::collect::placeholder::Values;
 use crate::collect::s3::{self, Document, Fault, Listing, Place};
+use crate::collect::storage::{self, Found, Kind, Wiring};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
-use crate::model::{Access, Effect, ItemId, Outcome};
+use crate::model::{Access, Effect, ItemId};
 use crate::profile::Storage;
 use crate::redact::Format;
 
@@ -73,14 +69,10 @@ impl StorageItem {
             Kind::Bucket => Box::pin(self.bucket(&found, sink, &mut document)).await,
             Kind::Directory => self.directory(&found, sink, &mut document).await,
         };
-        if let Err(error) = &result
-            && document.fault.is_none()
-        {
-            document.fault = Some(Fault { code: error.outcome().as_str().to_owned(), text: error.to_string() });
-        }
+        document.close(&result);
         sink.put(&values.fill(&self.storage.artifact)?, Format::Json, &document.to_json())?;
         result?;
-        Ok(self.done(&document))
+        Ok(document.done())
     }
 
     /// Finds the place in the configuration of the pod, or else in its ConfigMaps.
@@ -90,27 +82,12 @@ impl StorageItem {
         for gate in [&self.gate, &self.shared.config_maps] {
             // What is not there by then will not be waited for; what is there is used.
             let _ = tokio::time::timeout(patience, gate.wait()).await;
-            match settings::find(sink, &self.storage, values, &self.wiring) {
+            match storage::find(sink, &self.storage, values, &self.wiring) {
                 Ok(found) => return Ok(found),
                 Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or_else(|| CollectError::NotApplicable("no bucket or directory is known for it".to_owned())))
-    }
-
-    fn done(&self, document: &Document) -> Done {
-        let listing = &document.listing;
-        match &document.fault {
-            Some(fault) => Done::with(Outcome::Truncated, fault.text.clone()),
-            None if !listing.complete => {
-                let text = format!("only the first {} objects were looked at", listing.objects.len());
-                Done::with(Outcome::Truncated, text)
-            }
-            None if listing.objects.is_empty() => {
-                Done::with(Outcome::Empty, format!("nothing is below {}", document.prefix))
-            }
-            None => Done::ok(),
-        }
     }
 
     /// A bucket: with the rights that we have here, or else with those of the pod.

@@ -62,7 +62,41 @@ impl Party<'_> {
     }
 }
 
-pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
+/// What the private vault of one party says about its PRSS, for rules.
+pub(in crate::triage) struct Prss<'a> {
+    pub(in crate::triage) vault: &'a Vault,
+    pub(in crate::triage) version: String,
+    /// Folder in which this version has it, empty when the version is not known and no folder says which.
+    pub(in crate::triage) folder: &'static str,
+    /// `complete`, `missing`, `partial`, `other-layout`, `epoch-missing`, or `unknown` where the vault could not be listed.
+    pub(in crate::triage) state: &'static str,
+    /// Names of the objects.
+    pub(in crate::triage) objects: Vec<&'a str>,
+}
+
+/// The PRSS of every party whose private vault was looked at; a centralized core has none.
+pub(in crate::triage) fn prss_states(facts: &Facts) -> Vec<Prss<'_>> {
+    let states = parties(facts).into_values().filter(|p| p.threshold).filter_map(|party| {
+        let vault = party.private?;
+        let mut drafts = Vec::new();
+        prss::analyze(&party, &mut drafts);
+        let state = match drafts.iter().map(|d| d.rule.as_str()).next() {
+            _ if !vault.is_whole() => "unknown",
+            None => "complete",
+            Some("kms-prss-missing") => "missing",
+            Some("kms-prss-other-layout") => "other-layout",
+            Some("kms-prss-epoch-missing") => "epoch-missing",
+            Some(_) => "partial",
+        };
+        let folder = party.layout.or_else(|| prss::guess(vault)).map_or("", Layout::folder);
+        let objects = vault.folder(folder).map(|(_, name)| name).collect();
+        Some(Prss { vault, version: party.version, folder, state, objects })
+    });
+    states.collect()
+}
+
+/// The vaults of each pod together.
+fn parties(facts: &Facts) -> BTreeMap<&Key, Party<'_>> {
     let mut parties: BTreeMap<&Key, Party<'_>> = BTreeMap::new();
     for vault in &facts.vaults {
         let party = parties.entry(&vault.pod).or_insert_with(|| party(facts, &vault.pod));
@@ -73,7 +107,11 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             _ => {}
         }
     }
-    for party in parties.values() {
+    parties
+}
+
+pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
+    for party in parties(facts).values() {
         for vault in [party.private, party.public, party.backup].into_iter().flatten() {
             missing(party, vault, out);
         }

@@ -46,7 +46,7 @@ pub(super) fn analyze(party: &Party<'_>, out: &mut Vec<Draft>) {
 }
 
 /// The newest layout of which there is something, when the version is not known.
-fn guess(private: &Vault) -> Option<Layout> {
+pub(super) fn guess(private: &Vault) -> Option<Layout> {
     let has = |folder| private.folder(folder).any(|(_, name)| is_id(name));
     if has("EpochData") {
         Some(Layout::EpochData)

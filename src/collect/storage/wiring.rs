@@ -12,7 +12,7 @@ const DEPTH_MAX: usize = 32;
 
 /// The settings of a pod that are known without asking it.
 #[derive(Debug, Clone, Default)]
-pub(in crate::collect::kubernetes) struct Wiring {
+pub(in crate::collect) struct Wiring {
     /// Variables with a value in the specification.
     literal: BTreeMap<String, String>,
     /// Variable, ConfigMap and key.
@@ -42,7 +42,7 @@ struct Metadata {
 
 impl Wiring {
     /// Reads the specification of a pod.
-    pub(in crate::collect::kubernetes) fn of(pod: &Value) -> Self {
+    pub(in crate::collect) fn of(pod: &Value) -> Self {
         let mut wiring = Self::default();
         let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |value: &Value, at: &str| value.pointer(at).and_then(Value::as_str).map(str::to_owned);

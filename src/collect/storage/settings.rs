@@ -14,20 +14,20 @@ const CONFIG_MAPS: &str = "cluster-resources/configmaps/";
 
 /// A place that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) kind: Kind,
+pub(in crate::collect) struct Found {
+    pub(in crate::collect) kind: Kind,
     /// Bucket or directory.
-    pub(super) place: String,
-    pub(super) prefix: String,
-    pub(super) region: Option<String>,
-    pub(super) endpoint: Option<String>,
-    pub(super) sts_endpoint: Option<String>,
+    pub(in crate::collect) place: String,
+    pub(in crate::collect) prefix: String,
+    pub(in crate::collect) region: Option<String>,
+    pub(in crate::collect) endpoint: Option<String>,
+    pub(in crate::collect) sts_endpoint: Option<String>,
     /// The artifact that named it, or `parameters`.
-    pub(super) found_in: String,
+    pub(in crate::collect) found_in: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::collect) enum Kind {
     Bucket,
     Directory,
 }
@@ -36,7 +36,12 @@ pub(super) enum Kind {
 ///
 /// # Errors
 /// [`CollectError::NotApplicable`] when no source names it; the text says which were looked at.
-pub(super) fn find(sink: &Sink, storage: &Storage, values: &Values, wiring: &Wiring) -> Result<Found, CollectError> {
+pub(in crate::collect) fn find(
+    sink: &Sink,
+    storage: &Storage,
+    values: &Values,
+    wiring: &Wiring,
+) -> Result<Found, CollectError> {
     let mut looked = Vec::new();
     let sources = storage.from.iter().map(|template| values.fill(template)).collect::<Result<Vec<_>, _>>()?;
     for path in sources {
