@@ -180,6 +180,8 @@ fn trap_names_that_look_sensitive() {
         "PWD=/",
         "PWD=/app/kms-core",
         "tokens_used=5 max_tokens=4096",
+        "DEBUG request{request_id=17eb9055861e0a8b session_id=1}: kms_grpc::rpc: sending message",
+        "DEBUG outer{auth=none session_id=7}:inner{round=1 token_type=2}: kms_grpc: sent",
         "secretName: my-tls",
         "--token-file /var/run/secrets/token",
         "--tls-private-key-file=/etc/tls/tls.key",

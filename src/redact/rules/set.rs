@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use regex_automata::meta::Regex;
@@ -121,6 +122,9 @@ pub(in crate::redact) enum Anchor {
     FlowData,
 }
 
+/// The stamp of the next rule set.
+static STAMP: AtomicU64 = AtomicU64::new(0);
+
 /// All rules of a run. Shared, immutable.
 pub(in crate::redact) struct RuleSet {
     pub(in crate::redact) rules: Vec<Compiled>,
@@ -131,6 +135,8 @@ pub(in crate::redact) struct RuleSet {
     kinds: HashSet<Vec<u8>>,
     pub(in crate::redact) infos: Vec<RuleInfo>,
     pub(in crate::redact) sha256: String,
+    /// Tells this set from all others of the process.
+    pub(in crate::redact) stamp: u64,
 }
 
 impl RuleSet {
@@ -164,6 +170,7 @@ impl RuleSet {
             kinds: HashSet::new(),
             infos: Vec::new(),
             sha256: String::new(),
+            stamp: STAMP.fetch_add(1, Ordering::Relaxed),
         };
         for (id, kind, description) in engine::TABLE {
             set.add_engine_rule(id, kind, description);

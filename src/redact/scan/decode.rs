@@ -38,7 +38,7 @@ impl Scan<'_> {
                 start += gap + 1;
                 continue;
             }
-            let len = MIN_RUN + bytes[start + MIN_RUN..].iter().take_while(|b| in_run(**b)).count();
+            let len = MIN_RUN + run_len(&bytes[start + MIN_RUN..]);
             self.base64_run(start, start + len);
             if self.outcome.hold.is_some_and(|h| h < end) {
                 return;
@@ -275,8 +275,26 @@ fn in_run(b: u8) -> bool {
     VALUES[usize::from(b)] != GAP
 }
 
+/// How many characters of base64 stand at the beginning. Eight are looked at together.
+fn run_len(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        // No value has all the bits of a gap, nor have several together.
+        if eight.iter().fold(0, |bits, b| bits | VALUES[usize::from(*b)]) == GAP {
+            break;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|b| in_run(**b)).count()
+}
+
 /// Whether the first characters decode to text.
 fn begins_text(run: &[u8]) -> bool {
+    // The first character of each four holds the top bit of a byte, which ASCII has not.
+    let top = |i: usize| VALUES[usize::from(run[i])];
+    if (top(0) | top(4) | top(8) | top(12)) & 0x20 != 0 {
+        return false;
+    }
     run[..16].chunks_exact(4).all(|c| {
         let bits = c.iter().fold(0, |n, b| n << 6 | u32::from(VALUES[usize::from(*b)]));
         [bits >> 16, bits >> 8 & 255, bits & 255].iter().all(|b| matches!(b, 9 | 10 | 13 | 32..=126))

@@ -2,7 +2,7 @@
 
 use super::literals::Hit;
 use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
-use super::words::{Class, classify};
+use super::words::{Class, classify, classify_ruled};
 use super::{Scan, argument, bounds};
 use crate::redact::Format;
 use crate::redact::rules::{engine, normal_key};
@@ -75,14 +75,17 @@ impl Scan<'_> {
 
     /// The class of a name, with the keys that users' rules add.
     pub(super) fn classify(&mut self, key: &[u8]) -> Class {
-        if !self.env.set.keys.is_empty() {
-            let plain = self.env.set.without_own(key);
-            let normal = normal_key(plain.as_deref().unwrap_or(key));
-            if let Some((_, rule)) = self.env.set.keys.iter().find(|(k, _)| normal.ends_with(k.as_slice())) {
-                return Class::Secret(*rule);
-            }
+        let set = self.env.set;
+        if set.keys.is_empty() {
+            return classify(key);
         }
-        classify(key)
+        classify_ruled(key, set.stamp, || {
+            let plain = set.without_own(key);
+            let normal = normal_key(plain.as_deref().unwrap_or(key));
+            let ends = set.keys.iter().filter(|(k, _)| normal.ends_with(k.as_slice()));
+            // The longest name says most, whatever the order of the table.
+            ends.max_by_key(|(k, _)| k.len()).map(|(_, rule)| Class::Secret(*rule))
+        })
     }
 
     fn key_around(&mut self, hit: Hit) -> Option<Key> {

@@ -1,20 +1,22 @@
 //! Finds literals in one pass, however many rules there are.
 //!
-//! Three bytes at every second position are hashed and looked up in a bit table of 16 KiB; each literal is in the
-//! table with two neighbouring windows, so one of them falls on an even position wherever the literal stands. Only a
-//! position whose bit is set is compared with literals. Letters are folded for the lookup, so that no lower-case copy
-//! of the content is needed. The cost hardly depends on how many literals there are.
+//! Three bytes at every second position are looked up in a bit table of 16 KiB: the first two choose a word of it, the
+//! third a bit of the word. Each literal is in the table with two neighbouring windows, so one of them falls on an even
+//! position wherever the literal stands; the windows are those that content has least. Only a position whose bit is set
+//! is compared with literals. Letters are folded for the lookup, so that no lower-case copy of the content is needed.
+//! The cost hardly depends on how many literals there are.
+
+mod common;
+
+use std::collections::BTreeMap;
 
 use crate::redact::rules::Anchor;
+use common::Common;
 
-/// Bits of a window's hash.
-const HASH_BITS: u32 = 17;
+/// Bits of the hash of a window's first two bytes.
+const HASH_BITS: u32 = 11;
 /// Words of the bit table.
-const WORDS: usize = 1 << (HASH_BITS - 6);
-/// Hashes that share a list of literals.
-const SHARED: u32 = 4;
-/// Lists of literals.
-const LISTS: usize = 1 << (HASH_BITS - SHARED);
+const WORDS: usize = 1 << HASH_BITS;
 /// Windows that are looked up together.
 const BLOCK: usize = 32;
 /// Bytes that the windows of a block reach over, with one that is read and ignored.
@@ -22,7 +24,7 @@ const REACH: usize = 2 * BLOCK + 2;
 /// How far behind a literal's beginning its windows are looked for.
 const MAX_BACK: usize = 12;
 /// Folds the case of letters; other bytes change too, in the literal as in the content.
-const FOLD: u32 = 0x2020_2020;
+const FOLD: u64 = 0x2020_2020_2020_2020;
 
 /// Pieces of setting names that can make a value secret, in lower case. What they hit is then classified word by word.
 const STEMS: [&str; 66] = [
@@ -127,9 +129,11 @@ struct Entry {
 #[derive(Default)]
 pub(in crate::redact) struct Literals {
     literals: Vec<Literal>,
-    /// One bit for each hash.
+    /// One bit for each window.
     bits: Box<[u64]>,
-    /// Where the list of each group of hashes begins and ends.
+    /// How many bits are set in front of each word.
+    ranks: Vec<u32>,
+    /// Where the list of each bit that is set begins and ends, in the order of the bits.
     lists: Vec<(u32, u32)>,
     entries: Vec<Entry>,
 }
@@ -149,18 +153,23 @@ impl Literals {
             literals.push(Literal { text, stem: false, leads });
         }
         literals.extend(heads(stems).into_iter().map(|text| Literal { text, stem: true, leads: Vec::new() }));
-        let mut building = Building { bits: vec![0; WORDS], lists: vec![Vec::new(); LISTS] };
+        let mut building = Building { common: Common::new(), windows: BTreeMap::new() };
         // More literals than that do not load.
         for (index, literal) in (0..=u16::MAX).zip(&literals) {
             building.add(&literal.text, index);
         }
-        let mut table =
-            Self { literals, bits: building.bits.into_boxed_slice(), lists: Vec::new(), entries: Vec::new() };
-        for list in building.lists {
+        let mut table = Self { literals, bits: vec![0; WORDS].into_boxed_slice(), ..Self::default() };
+        for ((word, bit), entries) in building.windows {
+            table.bits[word] |= 1 << bit;
             let at = |entries: &[Entry]| u32::try_from(entries.len()).unwrap_or(u32::MAX);
             let start = at(&table.entries);
-            table.entries.extend(list);
+            table.entries.extend(entries);
             table.lists.push((start, at(&table.entries)));
+        }
+        let mut rank = 0;
+        for word in &table.bits {
+            table.ranks.push(rank);
+            rank += word.count_ones();
         }
         table
     }
@@ -198,11 +207,13 @@ impl Literals {
         while found != 0 {
             let place = at + 2 * found.trailing_zeros() as usize;
             found &= found - 1;
-            let hash = hash(word(bytes, place));
-            let (from, to) = self.lists[(hash >> SHARED) as usize];
+            let window = word(bytes, place);
+            let index = index(window);
+            let below = self.bits[index] & ((1 << bit(window)) - 1);
+            let (from, to) = self.lists[(self.ranks[index] + below.count_ones()) as usize];
             for entry in &self.entries[from as usize..to as usize] {
                 let Some(start) = place.checked_add_signed(-isize::from(entry.back)) else { continue };
-                if (word(bytes, start) | FOLD) & entry.mask == entry.head {
+                if (word(bytes, start) | FOLD as u32) & entry.mask == entry.head {
                     self.note(bytes, start, entry.literal, hits);
                 }
             }
@@ -227,19 +238,19 @@ impl Literals {
     }
 }
 
-/// The table while literals are added.
+/// The windows of all literals, by word and bit.
 struct Building {
-    bits: Vec<u64>,
-    lists: Vec<Vec<Entry>>,
+    common: Common,
+    windows: BTreeMap<(usize, u32), Vec<Entry>>,
 }
 
 impl Building {
     fn add(&mut self, text: &[u8], literal: u16) {
         let Some([a, b, c]) = text.first_chunk::<3>().copied() else { return };
         if let Some(four) = text.first_chunk::<4>() {
-            let cost = |k: &usize| commonness(&text[*k..*k + 4]);
+            let cost = |k: &usize| self.common.of_both([text[*k], text[k + 1], text[k + 2], text[k + 3]]);
             let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
-            let head = u32::from_le_bytes(*four) | FOLD;
+            let head = u32::from_le_bytes(*four) | FOLD as u32;
             for k in [k, k + 1] {
                 let back = i8::try_from(k).unwrap_or(0);
                 self.insert([text[k], text[k + 1], text[k + 2]], Entry { head, mask: u32::MAX, back, literal });
@@ -247,20 +258,22 @@ impl Building {
             return;
         }
         let mask = 0x00FF_FFFF;
-        let head = (u32::from_le_bytes([a, b, c, 0]) | FOLD) & mask;
+        let head = (u32::from_le_bytes([a, b, c, 0]) | FOLD as u32) & mask;
         self.insert([a, b, c], Entry { head, mask, back: 0, literal });
         // At an odd position only two bytes of it are in a window, beside any other byte.
-        let front = commonness(&[a, b]) < commonness(&[b, c]);
-        for any in 0..=u8::MAX {
-            let (window, back) = if front { ([any, a, b], -1) } else { ([b, c, any], 1) };
-            self.insert(window, Entry { head, mask, back, literal });
+        let all = |window: fn(u8, [u8; 3]) -> [u8; 3]| (0..=u8::MAX).map(move |any| window(any, [a, b, c]));
+        let (front, behind) = (all(|any, [a, b, _]| [any, a, b]), all(|any, [_, b, c]| [b, c, any]));
+        let cost = |windows: &mut dyn Iterator<Item = [u8; 3]>| windows.map(|w| self.common.of(w)).sum::<u32>();
+        if cost(&mut front.clone()) < cost(&mut behind.clone()) {
+            front.for_each(|w| self.insert(w, Entry { head, mask, back: -1, literal }));
+        } else {
+            behind.for_each(|w| self.insert(w, Entry { head, mask, back: 1, literal }));
         }
     }
 
     fn insert(&mut self, [a, b, c]: [u8; 3], entry: Entry) {
-        let hash = hash(u32::from_le_bytes([a, b, c, 0]));
-        self.bits[(hash >> 6) as usize] |= 1 << (hash & 63);
-        let list = &mut self.lists[(hash >> SHARED) as usize];
+        let window = u32::from_le_bytes([a, b, c, 0]);
+        let list = self.windows.entry((index(window), bit(window))).or_default();
         if !list.contains(&entry) {
             list.push(entry);
         }
@@ -271,24 +284,42 @@ impl Building {
 #[inline]
 fn windows(bits: &[u64; WORDS], block: &[u8; REACH]) -> u32 {
     let mut found = 0;
-    let load = |at: usize| block[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight));
+    let load = |at: usize| block[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight) | FOLD);
     // Four windows come from two loads.
     for part in 0..BLOCK / 4 {
         let (low, high) = (load(8 * part), load(8 * part + 2));
-        let four = [low, low >> 16, low >> 32, high >> 32];
-        for (i, window) in four.into_iter().enumerate() {
-            let hash = hash(window as u32);
-            let bit = bits[(hash >> 6) as usize] >> (hash & 63) & 1;
+        let (low, high) = ((low, gray(low)), (high, gray(high)));
+        let four = [(low, 0), (low, 16), (low, 32), (high, 32)];
+        for (i, ((text, gray), shift)) in four.into_iter().enumerate() {
+            let bit = bits[hash((text >> shift) as u32)] >> (gray >> (shift + 16) & 63) & 1;
             found |= (bit as u32) << (4 * part + i);
         }
     }
     found
 }
 
-/// Hash of the three low bytes, case folded. The highest byte leaves with the overflow.
+/// The word of the window at the beginning of some bytes.
 #[inline]
-fn hash(window: u32) -> u32 {
-    (window | FOLD).wrapping_mul(0x9E37_79B1 << 8) >> (32 - HASH_BITS)
+fn index(bytes: u32) -> usize {
+    hash(bytes | FOLD as u32)
+}
+
+/// A hash of two folded bytes. Those behind them leave with the overflow.
+#[inline]
+fn hash(bytes: u32) -> usize {
+    (bytes.wrapping_mul(0x9E37_79B1 << 16) >> (32 - HASH_BITS)) as usize
+}
+
+/// Folded bytes in a form whose six low bits tell all ASCII bytes apart that differ by more than case.
+#[inline]
+fn gray(bytes: u64) -> u64 {
+    bytes ^ bytes >> 1
+}
+
+/// The bit of the window at the beginning of some bytes.
+#[inline]
+fn bit(bytes: u32) -> u32 {
+    (gray(u64::from(bytes) | FOLD) >> 16) as u32 & 63
 }
 
 /// Four bytes; zeros behind the end.
@@ -299,21 +330,6 @@ fn word(bytes: &[u8], at: usize) -> u32 {
         || rest.iter().take(4).enumerate().fold(0, |word, (i, b)| word | u32::from(*b) << (8 * i)),
         |four| u32::from_le_bytes(*four),
     )
-}
-
-/// How often bytes are met in text, roughly; the windows of a literal are taken where it is least.
-fn commonness(bytes: &[u8]) -> usize {
-    const LETTERS: &[u8] = b"zqjxkvbpgwyfmculdhrsnioate";
-    const PIECES: [&[u8]; 8] = [b"key", b"ing", b"ion", b"\":", b"v1.", b"rpc", b"io/", b"ndp"];
-    let weight = |b: &u8| match b.to_ascii_lowercase() {
-        b @ b'a'..=b'z' => 4 + LETTERS.iter().position(|l| *l == b).unwrap_or_default(),
-        b'0'..=b'9' => 12,
-        b' ' | b'"' | b'/' | b'-' | b'.' => 12,
-        _ => 4,
-    };
-    let lower = bytes.to_ascii_lowercase();
-    let pieces = PIECES.iter().filter(|p| lower.windows(p.len()).any(|w| w == **p)).count();
-    bytes.iter().map(weight).sum::<usize>() + 24 * pieces
 }
 
 /// Literals without those that begin with another one, which are found with it.

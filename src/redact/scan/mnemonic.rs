@@ -23,8 +23,18 @@ fn words() -> &'static [&'static str] {
 }
 
 /// What a phrase is made of: lower-case words, and what stands between them on one line.
+const RUN: [bool; 256] = {
+    let mut run = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        run[b] = (b as u8).is_ascii_lowercase() || matches!(b as u8, b' ' | b',' | b'"' | b'\'');
+        b += 1;
+    }
+    run
+};
+
 fn in_run(b: u8) -> bool {
-    b.is_ascii_lowercase() || matches!(b, b' ' | b',' | b'"' | b'\'')
+    RUN[usize::from(b)]
 }
 
 impl Scan<'_> {

@@ -93,6 +93,9 @@ fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
     if bytes[at] == b'&' && rest.starts_with(b"amp;") {
         return true;
     }
+    if bytes[at] == b'}' && *next == b':' && closes_fields(&bytes[..at], &rest[1..]) {
+        return true;
+    }
     let name = rest
         .iter()
         .take(64)
@@ -100,6 +103,17 @@ fn separates(bytes: &[u8], at: usize, end: usize) -> bool {
         .count();
     // The dashes of a PEM block are no name.
     name > 0 && memchr::memmem::find(&rest[..name], b"--").is_none() && matches!(rest.get(name), Some(b'=' | b':'))
+}
+
+/// Whether a brace with a colon behind it closes the fields of a span, as `tracing` of Rust writes them:
+/// `request{id=5}: target: message`, `outer{id=5}:inner{round=1}: message`.
+fn closes_fields(before: &[u8], behind: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(512)..];
+    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':');
+    let opened =
+        memchr::memrchr3(b'{', b'}', b'\n', near).is_some_and(|i| near[i] == b'{' && i > 0 && word(&near[i - 1]));
+    let name = behind.iter().take(64).take_while(|b| word(b)).count();
+    opened && (behind.first().is_none_or(u8::is_ascii_whitespace) || (name > 0 && behind.get(name) == Some(&b'{')))
 }
 
 /// The end of a value that goes on to the end of the line, unless further `name=value` pairs follow on the line.

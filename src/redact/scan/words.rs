@@ -28,32 +28,37 @@ pub(in crate::redact) enum Class {
 const MAX_KEY: usize = 160;
 const MAX_WORDS: usize = 24;
 
+/// A name that was met.
+#[derive(Default)]
+struct Known {
+    name: Vec<u8>,
+    class: Option<Class>,
+    /// The class that the names of a rule set give, and which rule set.
+    ruled: Option<(u64, Class)>,
+}
+
 /// Classes of names that were met, because content has few names and many of each. Each name has one place, which it
 /// takes from another one, so that a look-up costs the same whatever the names are.
 #[derive(Default)]
 struct Classes {
-    places: Vec<Option<(Vec<u8>, Class)>>,
+    places: Vec<Known>,
 }
 
 impl Classes {
     /// Places for names: a power of two.
     const PLACES: usize = 1 << 12;
 
-    fn of(&mut self, key: &[u8]) -> Class {
+    fn of(&mut self, key: &[u8]) -> &mut Known {
         if self.places.is_empty() {
-            self.places.resize_with(Self::PLACES, || None);
+            self.places.resize_with(Self::PLACES, Known::default);
         }
-        let place = &mut self.places[Self::place(key)];
-        match place {
-            Some((known, class)) if known == key => *class,
-            Some((known, class)) => {
-                known.clear();
-                known.extend_from_slice(key);
-                *class = decide(key);
-                *class
-            }
-            None => place.insert((key.to_vec(), decide(key))).1,
+        let known = &mut self.places[Self::place(key)];
+        if known.name != key {
+            known.name.clear();
+            known.name.extend_from_slice(key);
+            (known.class, known.ruled) = (None, None);
         }
+        known
     }
 
     fn place(key: &[u8]) -> usize {
@@ -70,7 +75,7 @@ impl Classes {
 }
 
 thread_local! {
-    /// A class depends on nothing but the name, so all streams of a thread share them.
+    /// A class depends on nothing but the name and the rule set, so all streams of a thread share them.
     static CLASSES: RefCell<Classes> = RefCell::default();
 }
 
@@ -79,7 +84,25 @@ pub(in crate::redact) fn classify(key: &[u8]) -> Class {
     if key.len() > MAX_KEY {
         return decide(key);
     }
-    CLASSES.with(|c| c.try_borrow_mut().map_or_else(|_| decide(key), |mut c| c.of(key)))
+    CLASSES.with(|c| {
+        c.try_borrow_mut().map_or_else(|_| decide(key), |mut c| *c.of(key).class.get_or_insert_with(|| decide(key)))
+    })
+}
+
+/// Classifies a name where a rule set has names of its own: `ruled` asks it, and `stamp` tells it from other rule sets.
+pub(super) fn classify_ruled(key: &[u8], stamp: u64, ruled: impl Fn() -> Option<Class>) -> Class {
+    let decide = || ruled().unwrap_or_else(|| decide(key));
+    if key.len() > MAX_KEY {
+        return decide();
+    }
+    CLASSES.with(|c| {
+        let Ok(mut classes) = c.try_borrow_mut() else { return decide() };
+        let known = classes.of(key);
+        match known.ruled {
+            Some((of, class)) if of == stamp => class,
+            _ => known.ruled.insert((stamp, decide())).1,
+        }
+    })
 }
 
 fn decide(key: &[u8]) -> Class {
