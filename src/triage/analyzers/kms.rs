@@ -176,7 +176,8 @@ fn peers(facts: &Facts, health: &Health, network: &NetworkView, out: &mut Vec<Dr
             format!("Check this party first: egress rules, DNS and its own certificate: kubectl -n {} get networkpolicies,services", health.pod.0),
         ]);
     } else {
-        draft = draft.remedy([format!("Ask the operators of party {} whether their core runs", ids(&down))]);
+        let parties = if down.len() == 1 { "party" } else { "parties" };
+        draft = draft.remedy([format!("Ask the operators of {parties} {} whether their core runs", ids(&down))]);
     }
     let transport = down.iter().any(|p| p.error.contains("transport error"));
     draft = draft.remedy([

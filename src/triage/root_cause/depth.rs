@@ -7,7 +7,7 @@ use super::super::finding::{Category, Finding};
 use super::super::rules;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-pub(super) const DEPTHS: [(&str, u8); 77] = [
+pub(super) const DEPTHS: [(&str, u8); 78] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -80,6 +80,7 @@ pub(super) const DEPTHS: [(&str, u8); 77] = [
     ("host-mount-hangs", 0),
     ("kms-peers-unreachable", 3),
     ("kms-endpoint-silent", 4),
+    ("kms-peers-unknown", 5),
     ("kms-endpoint-unreachable", 6),
     ("service-without-endpoints", 6),
     ("hpa-cannot-scale", 6),
