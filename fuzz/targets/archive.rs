@@ -23,7 +23,7 @@ const MAX_MEMBERS: usize = 24;
 
 /// Small, so that inputs of few bytes reach them.
 fn limits() -> ArchiveLimits {
-    ArchiveLimits { entries: 40, total: 4 << 20, ratio: 200, ratio_floor: 64 << 10, nested_zip: 256 << 10 }
+    ArchiveLimits { entries: 40, total: 1 << 20, ratio: 200, ratio_floor: 64 << 10, nested_zip: 256 << 10 }
 }
 
 struct Script<'a>(&'a [u8]);
@@ -49,7 +49,7 @@ impl<'a> Script<'a> {
         let mut content = match how & 3 {
             1 if depth < MAX_NESTED => tape(self, depth + 1),
             2 if depth < MAX_NESTED => zip(self, depth + 1),
-            3 => self.piece().repeat(1 << (self.byte() % 13)),
+            3 => self.piece().repeat(1 << (self.byte() % 11)),
             _ => self.piece().to_vec(),
         };
         if how & 4 != 0 {

@@ -14,7 +14,7 @@ use super::layers::Layers;
 use super::pseudonym::{Pseudonym, Pseudonyms};
 use super::rules::{RuleInfo, RuleSet};
 use super::token::{Id, Ids};
-use super::{CorrelationKey, Format, ObjectStream, RedactError, Redacted, RedactionReport, Stream};
+use super::{CorrelationKey, Format, ObjectStream, RedactError, Redacted, RedactionReport, Stream, stream};
 
 /// Most distinct ids that are counted one by one.
 const MAX_DISTINCT: usize = 1 << 20;
@@ -30,6 +30,8 @@ pub(super) struct Inner {
     pub(super) ids: Ids,
     pub(super) pseudonyms: Option<Pseudonyms>,
     pub(super) layers: Layers,
+    /// Bytes that a stream holds back at most.
+    pub(super) window: usize,
     known: Arc<Known>,
     report: Mutex<Counters>,
 }
@@ -48,6 +50,7 @@ pub struct RedactorBuilder {
     disabled: Vec<String>,
     pseudonyms: Vec<Pseudonym>,
     layers: Layers,
+    window: usize,
 }
 
 impl RedactorBuilder {
@@ -76,6 +79,13 @@ impl RedactorBuilder {
         self
     }
 
+    /// Bytes that a stream holds back at most: 256 KiB unless told, and never less than 40 KiB. A line that is longer is cut
+    /// into windows of that size; the fewer bytes, the more cuts and the less memory.
+    pub fn with_window(mut self, bytes: usize) -> Self {
+        self.window = bytes.max(stream::MIN_WINDOW);
+        self
+    }
+
     /// Reads and compiles the rules.
     ///
     /// # Errors
@@ -86,7 +96,8 @@ impl RedactorBuilder {
         let ids = Ids::new(&self.key)?;
         let pseudonyms = Pseudonyms::new(&self.key, &self.pseudonyms)?;
         let (known, report, layers) = (Arc::default(), Mutex::default(), self.layers);
-        Ok(Redactor { inner: Arc::new(Inner { set, ids, pseudonyms, layers, known, report }) })
+        let inner = Inner { set, ids, pseudonyms, layers, window: self.window, known, report };
+        Ok(Redactor { inner: Arc::new(inner) })
     }
 }
 
@@ -101,16 +112,18 @@ impl Redactor {
 
     /// A redactor with the built-in rules and more, or without some of them.
     pub fn builder(key: CorrelationKey) -> RedactorBuilder {
-        RedactorBuilder { key, dirs: Vec::new(), disabled: Vec::new(), pseudonyms: Vec::new(), layers: Layers::ALL }
+        let (dirs, disabled, pseudonyms) = (Vec::new(), Vec::new(), Vec::new());
+        RedactorBuilder { key, dirs, disabled, pseudonyms, layers: Layers::ALL, window: stream::WINDOW }
     }
 
     /// A redactor that learns values for this one and counts for itself: it reads content whose result is thrown away,
     /// so that what is secret behind is known in front.
     #[must_use]
     pub fn scout(&self) -> Self {
-        let Inner { set, ids, layers, known, .. } = &*self.inner;
+        let Inner { set, ids, layers, window, known, .. } = &*self.inner;
         let (set, ids, known) = (Arc::clone(set), ids.clone(), Arc::clone(known));
-        let inner = Inner { set, ids, pseudonyms: None, layers: *layers, known, report: Mutex::default() };
+        let inner =
+            Inner { set, ids, pseudonyms: None, layers: *layers, window: *window, known, report: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 

@@ -12,8 +12,10 @@ use super::token::{Id, replacement};
 use super::walk::json::Walker;
 use super::{Format, RedactError, Redacted, Redactor};
 
-/// Bytes that are held back at most.
-const WINDOW: usize = 256 << 10;
+/// Bytes that are held back at most, unless the builder of the redactor was told otherwise.
+pub(super) const WINDOW: usize = 256 << 10;
+/// The smallest window: what straddles a cut, and something to emit.
+pub(super) const MIN_WINDOW: usize = OVERLAP + (8 << 10);
 /// What stays in the window when a line is longer than it, so that what straddles the cut is seen whole.
 const OVERLAP: usize = 32 << 10;
 /// Bytes in front of a cut that the next window still sees.
@@ -25,6 +27,8 @@ pub(super) struct Lines {
     file: String,
     format: Format,
     buffer: Zeroizing<Vec<u8>>,
+    /// Bytes that are held back at most.
+    window: usize,
     /// Bytes at the front of the buffer that are emitted already and serve as context.
     seen: usize,
     /// Offset of the buffer's first byte in the document.
@@ -56,6 +60,7 @@ impl Lines {
     pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
         let walks = format == Format::Json && redactor.inner().layers.walker;
         Self {
+            window: redactor.inner().window,
             redactor,
             file: file.to_owned(),
             format,
@@ -112,8 +117,8 @@ impl Lines {
         walk: bool,
         out: &mut Redacted<Vec<u8>>,
     ) -> Result<bool, RedactError> {
-        self.restart(walk || document.len() >= WINDOW);
-        if document.len() < WINDOW {
+        self.restart(walk || document.len() >= self.window);
+        if document.len() < self.window {
             std::mem::swap(&mut *self.buffer, document);
         } else {
             self.push(document, out)?;
@@ -146,11 +151,11 @@ impl Lines {
         self.refuse_failed()?;
         let mut rest = raw;
         while !rest.is_empty() {
-            let room = WINDOW.saturating_sub(self.buffer.len() - self.seen).max(1);
+            let room = self.window.saturating_sub(self.buffer.len() - self.seen).max(1);
             let (piece, later) = rest.split_at(room.min(rest.len()));
             self.buffer.extend_from_slice(piece);
             rest = later;
-            let full = self.buffer.len() - self.seen >= WINDOW;
+            let full = self.buffer.len() - self.seen >= self.window;
             if full || self.swallow.is_some() || memchr::memchr(b'\n', piece).is_some() {
                 self.guarded(false, out)?;
             }
@@ -204,7 +209,7 @@ impl Lines {
             if self.swallow.is_some() {
                 continue;
             }
-            if self.buffer.len() - self.seen < WINDOW || last {
+            if self.buffer.len() - self.seen < self.window || last {
                 if last && self.buffer.len() > self.seen {
                     if progress {
                         continue;
@@ -224,7 +229,7 @@ impl Lines {
         let end = region.end(&self.buffer, self.seen, last);
         let drop = match (end, region) {
             (Some(end), _) => end,
-            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64) => {
+            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued) => {
                 memchr::memrchr(b'\n', &self.buffer[self.seen..]).map_or(self.seen, |i| self.seen + i + 1)
             }
             (None, Region::Delimiter(text)) => (self.buffer.len() + 1).saturating_sub(text.len()).max(self.seen),

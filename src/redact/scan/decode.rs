@@ -176,7 +176,12 @@ impl Scan<'_> {
             let floor = at.max(sign.saturating_sub(MAX_WORD));
             let start = bytes[floor..sign].iter().rposition(edge).map_or(floor, |i| floor + i + 1);
             let roof = bytes.len().min(sign + MAX_WORD);
-            let stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
+            let mut stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
+            // In an attribute of XML the quote that stands there as it is ends the value.
+            let quotes = bytes[start..sign].iter().filter(|b| **b == b'\'').count();
+            if quotes % 2 == 1 && super::keyvalue::is_attribute(&bytes[floor..sign]) {
+                stop = bytes[sign..stop].iter().position(|b| *b == b'\'').map_or(stop, |i| sign + i);
+            }
             self.mapped(start, stop, entity);
             at = stop.max(sign + 1);
         }

@@ -97,23 +97,30 @@ impl Scan<'_> {
                 let inner = start + level + 1;
                 let open = crate::redact::span::Quotes { level: u8::try_from(level).unwrap_or(15), quote };
                 let end = super::value::close_of(bytes, inner, to, open).unwrap_or(to);
-                self.data_value(inner, end);
+                self.data_value(inner, end, None);
                 at = end + level + 1;
             } else {
                 let len = bytes[start..to].iter().position(|b| matches!(b, b',' | b'}')).unwrap_or(to - start);
                 let text = bytes[start..start + len].trim_ascii_end();
-                self.data_value(start, start + text.len());
+                // Under a key in quotes this is JSON, and the replacement of a number needs them too.
+                let key = bytes[at..colon].trim_ascii_end();
+                let slashes = key.iter().rev().skip(1).take_while(|b| **b == b'\\').count();
+                let quotes = key
+                    .ends_with(b"\"")
+                    .then(|| crate::redact::span::Quotes { level: u8::try_from(slashes).unwrap_or(15), quote: b'"' });
+                let number = text.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'-');
+                self.data_value(start, start + text.len(), quotes.filter(|_| number));
                 at = start + len;
             }
             at += bytes[at.min(to)..to].iter().position(|b| *b == b',').map_or(to, |i| i + 1);
         }
     }
 
-    fn data_value(&mut self, start: usize, end: usize) {
+    fn data_value(&mut self, start: usize, end: usize, quotes: Option<crate::redact::span::Quotes>) {
         let value = &self.bytes[start..end];
         let own = crate::redact::token::base64_bytes(value).is_some_and(|v| self.env.set.is_own(v.trim_ascii()));
         if !own && !matches!(value, b"null" | b"~") {
-            self.mask(start, end, engine::KUBERNETES_SECRET, None);
+            self.mask(start, end, engine::KUBERNETES_SECRET, quotes);
         }
     }
 }

@@ -145,13 +145,16 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let line_end = key.line.1;
         let leads = self.leads_line(key);
+        if leads && self.env.format == Format::Env && is_continued(&bytes[at..line_end]) {
+            return self.continued(key, class, at);
+        }
         if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
             return self.yaml_value(key, class, at);
         }
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
             let at = if bytes.get(at) == Some(&b'[') { at + 1 } else { at };
             let (from, to) = match quote_at(bytes, at, line_end) {
-                Some((open, from)) => (from, close_of(bytes, from, line_end, open).unwrap_or(line_end)),
+                Some((open, from)) => (from, self.closing(key, sign, from, open).unwrap_or(line_end)),
                 None => (at, header_end(bytes, at, line_end)),
             };
             return if class == Class::Secret(engine::COOKIE) {
@@ -172,19 +175,27 @@ impl Scan<'_> {
         }
         for triple in [&b"\"\"\""[..], b"'''"] {
             if self.env.format != Format::Json && bytes[at..line_end].starts_with(triple) {
+                // Inside of an encoding some of the quotes may belong to the text around it.
+                if self.depth > 0 {
+                    let from = at + 3;
+                    let close = memchr::memmem::find(&bytes[from..line_end], triple).map(|i| from + i);
+                    let to = close.unwrap_or_else(|| bare_end(bytes, from, line_end));
+                    return self.judged(class, from, to, None);
+                }
                 return self.triple(key, class, at + 3, if triple[0] == b'"' { b"\"\"\"" } else { b"'''" });
             }
         }
         if let Some((open, from)) = quote_at(bytes, at, line_end) {
-            if let Some(to) = close_of(bytes, from, line_end, open) {
+            if let Some(to) = self.closing(key, sign, from, open) {
                 return self.judged(class, from, to, None);
             }
-            // Not closed on this line: a truncated line, or a bare value that begins with a quote.
-            let to = if leads { line_end } else { bare_end(bytes, from, line_end) };
-            return self.judged(class, from, to, None);
+            return self.unclosed(key, class, from, open, leads);
         }
         if bytes.get(at) == Some(&b'[') {
-            let bare = key.quotes.filter(|q| sign == b':' && q.quote == b'"');
+            let bare = match self.env.format {
+                Format::Toml => Some(Quotes { level: 0, quote: b'"' }),
+                _ => key.quotes.filter(|q| sign == b':' && q.quote == b'"'),
+            };
             return self.array(class, at + 1, line_end, bare);
         }
         if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
@@ -215,6 +226,57 @@ impl Scan<'_> {
             return;
         }
         self.judged(class, at, end, quotes);
+    }
+
+    /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.
+    fn closing(&self, key: Key, sign: u8, from: usize, open: Quotes) -> Option<usize> {
+        let (bytes, (line_start, line_end)) = (self.bytes, key.line);
+        if open.level == 0 && sign == b'=' && is_attribute(&bytes[line_start..key.start]) {
+            return memchr::memchr(open.quote, &bytes[from..line_end]).map(|i| from + i);
+        }
+        close_of(bytes, from, line_end, open)
+    }
+
+    /// A value whose quote is not closed on its line: the line is cut off, the value goes on behind it, or it is a bare one
+    /// that begins with a quote.
+    fn unclosed(&mut self, key: Key, class: Class, from: usize, open: Quotes, leads: bool) {
+        let bytes = self.bytes;
+        let line_end = key.line.1;
+        // Nothing but a comment may stand behind the end of a value.
+        let is_last = |at: usize| {
+            let stop = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |i| at + i);
+            let behind = bytes[at + 1..stop].trim_ascii_end();
+            behind.is_empty() || (behind[0].is_ascii_whitespace() && behind.trim_ascii_start().starts_with(b"#"))
+        };
+        if leads && open.level == 0 && open.quote != b'`' && self.env.format == Format::Env {
+            // A backslash is no escape where the line ends behind the quote: `password='\'`.
+            let close = bytes[from..line_end].iter().rposition(|b| *b == open.quote).map(|i| from + i);
+            if let Some(to) = close.filter(|at| is_last(*at)) {
+                return self.judged(class, from, to, None);
+            }
+            let Some(to) = self.quoted_end(from, open.quote) else { return self.hold_line(key.start) };
+            if to < bytes.len() && bytes[to] == open.quote && is_last(to) {
+                if memchr::memchr(b'\n', &bytes[to..]).is_none() && self.more {
+                    return self.hold_line(key.start);
+                }
+                if self.masked(class, from, to, None) {
+                    self.resume = self.resume.max(to);
+                }
+                return;
+            }
+        }
+        let to = if leads { line_end } else { bare_end(bytes, from, line_end) };
+        self.judged(class, from, to, None);
+    }
+
+    /// A value that goes on over lines, each but the last with a backslash at its end.
+    fn continued(&mut self, key: Key, class: Class, at: usize) {
+        let next = (key.line.1 + 1).min(self.bytes.len());
+        let Some(stop) = self.follow(key.start, next, super::Region::Continued) else { return };
+        let end = at + self.bytes[at..stop].trim_ascii_end().len();
+        if self.masked(class, at, end, None) {
+            self.resume = self.resume.max(end);
+        }
     }
 
     /// Masks a value if it is one.
@@ -253,6 +315,10 @@ impl Scan<'_> {
             }
             let (Some(quotes), Some(b)) = (bare, bytes.get(at).filter(|_| at < end)) else { break };
             match b {
+                b'#' if self.env.format == Format::Toml => {
+                    at = memchr::memchr(b'\n', &bytes[at..end]).map_or(end, |i| at + i);
+                    continue;
+                }
                 b'[' => depth += 1,
                 b']' if depth > 0 => depth -= 1,
                 b']' | b'{' | b'}' => return,
@@ -480,6 +546,19 @@ fn header_end(bytes: &[u8], at: usize, line_end: usize) -> usize {
         }
     }
     end
+}
+
+/// Whether a name behind this text is one of an attribute: `<entry a="b" name=`.
+pub(super) fn is_attribute(before: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(4 << 10)..];
+    memchr::memrchr2(b'<', b'>', near)
+        .is_some_and(|at| near[at] == b'<' && near.get(at + 1).is_some_and(u8::is_ascii_alphabetic))
+}
+
+/// Whether a line goes on in the next one.
+pub(super) fn is_continued(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1
 }
 
 /// The end of a JSON or TOML literal.

@@ -94,6 +94,8 @@ pub(super) struct Scan<'a> {
     /// Hits before this belong to something that is already masked.
     resume: usize,
     line: (usize, usize),
+    /// Start of a line, and whether it is a JSON document.
+    json_line: (usize, bool),
     last_key: (usize, usize),
     /// Start of the line whose value belongs to a name above it.
     paired: Option<usize>,
@@ -115,6 +117,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         outcome: Outcome::default(),
         resume: 0,
         line: (0, 0),
+        json_line: (usize::MAX, false),
         last_key: (usize::MAX, 0),
         paired: None,
     };
@@ -171,9 +174,17 @@ impl Scan<'_> {
         }
     }
 
-    /// In JSON a value never leaves the string that it begins in.
-    fn clipped(&self, start: usize, end: usize) -> usize {
-        if self.env.format != Format::Json || start >= end {
+    /// In JSON and TOML a value never leaves the string that it begins in.
+    fn clipped(&mut self, start: usize, end: usize) -> usize {
+        if start >= end {
+            return end;
+        }
+        if self.env.format == Format::Toml {
+            let (from, to) = self.line_of(start);
+            let close = if end > to { None } else { bounds::toml_string_end(&self.bytes[from..to], start - from) };
+            return close.map_or(end, |close| end.min(from + close));
+        }
+        if self.env.format != Format::Json && !self.is_json_line(start) {
             return end;
         }
         let mut at = start;
@@ -186,6 +197,18 @@ impl Scan<'_> {
             at = quote + 1;
         }
         end
+    }
+
+    /// Whether the line around a position is a JSON document by itself.
+    fn is_json_line(&mut self, at: usize) -> bool {
+        let (start, end) = self.line_of(at);
+        if self.json_line.0 != start {
+            let line = self.bytes[start..end].trim_ascii();
+            let shape = matches!((line.first(), line.last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
+            let parses = shape && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
+            self.json_line = (start, parses);
+        }
+        self.json_line.1
     }
 
     /// The line around a position. NUL ends a line too, as in `/proc/*/environ`.

@@ -11,6 +11,8 @@ pub(in crate::redact) enum Region {
     Pem(Vec<u8>),
     /// Lines of nothing but base64.
     Base64,
+    /// Lines up to the first one that has no backslash at its end.
+    Continued,
     /// Up to a quote that is not escaped.
     Quote(u8),
     /// Up to white space or a quote: a token without end.
@@ -43,6 +45,19 @@ impl Region {
                 .position(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | 0))
                 .map(|i| from + i)
                 .or_else(|| last.then_some(bytes.len())),
+            Self::Continued => {
+                let mut at = from;
+                while at < bytes.len() {
+                    let Some(line_end) = memchr::memchr(b'\n', &bytes[at..]).map(|i| at + i) else {
+                        return last.then_some(bytes.len());
+                    };
+                    if !super::keyvalue::is_continued(&bytes[at..line_end]) {
+                        return Some(line_end + 1);
+                    }
+                    at = line_end + 1;
+                }
+                last.then_some(bytes.len())
+            }
             Self::Indent(_) | Self::Pem(_) | Self::Base64 => {
                 let mut at = from;
                 let mut end = from;

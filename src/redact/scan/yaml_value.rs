@@ -70,7 +70,8 @@ impl Scan<'_> {
         self.judged(class, at, end, None);
     }
 
-    fn quoted_end(&self, from: usize, quote: u8) -> Option<usize> {
+    /// The end of a text in quotes that may go on over lines; none when more bytes are needed first.
+    pub(super) fn quoted_end(&self, from: usize, quote: u8) -> Option<usize> {
         let bytes = self.bytes;
         let mut at = from;
         while at < bytes.len() && at - from < super::LOOKAHEAD {

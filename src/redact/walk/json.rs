@@ -42,6 +42,26 @@ struct Pending {
     text: Zeroizing<Vec<u8>>,
 }
 
+/// A value whose end is not seen yet.
+struct Open {
+    value: Pending,
+    /// Its bytes with its quotes.
+    outer: (u64, u64),
+    /// More than one token: it is replaced with its quotes.
+    several: bool,
+    /// What there was before its last token, when that is a string and so may be the next key.
+    before: Option<Before>,
+}
+
+/// A value without its last token.
+struct Before {
+    /// Where it ended; none when the last token is the first one.
+    end: Option<u64>,
+    /// Bytes of its text.
+    len: usize,
+    several: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unknown,
@@ -65,8 +85,6 @@ struct Frame {
     is_string_data: bool,
     /// The next value cannot matter, so its text need not be kept.
     dull: bool,
-    /// A value was read, and nothing that separates it from a next one.
-    taken: bool,
 }
 
 impl Frame {
@@ -94,6 +112,11 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
+    /// Several tokens without a comma between them, which are joined by a quote.
+    fn is_several(&self) -> bool {
+        self.bare && self.text.contains(&b'"')
+    }
+
     fn kept(&self) -> Pending {
         Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec().into() }
     }
@@ -114,6 +137,10 @@ pub(in crate::redact) struct Walker {
     /// What was read of the string or literal that is open, as far as it matters.
     text: Zeroizing<Vec<u8>>,
     found: Vec<Found>,
+    /// A value behind which nothing has come yet that ends it. What stands behind a value without a comma belongs to it.
+    current: Option<Open>,
+    /// Something that is no JSON stood behind a value. What follows is left to the byte engine up to the next mark.
+    lost: bool,
     /// Keys of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
     next_expiry: u64,
@@ -128,6 +155,8 @@ impl Walker {
             state: State::Between,
             text: Zeroizing::default(),
             found: Vec::new(),
+            current: None,
+            lost: false,
             spare: Vec::new(),
             next_expiry: 0,
         }
@@ -153,7 +182,7 @@ impl Walker {
 
     /// The first byte that must not be emitted yet.
     pub(in crate::redact) fn hold(&self) -> u64 {
-        let mut hold = self.offset;
+        let mut hold = self.current.as_ref().map_or(self.offset, |open| open.outer.0);
         for frame in &self.stack {
             for pending in frame.values.iter().chain(&frame.data) {
                 hold = hold.min(pending.start);
@@ -169,7 +198,12 @@ impl Walker {
     /// Where the string began that is open now, when it is secret.
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, .. } = self.state else { return None };
-        let frame = self.stack.last().filter(|f| !f.taken)?;
+        let frame = self.stack.last()?;
+        if let Some(open) = &self.current {
+            let class = if frame.object { frame.key_class } else { frame.class };
+            let whole = [open.value.text.as_slice(), b"\"", &self.text].concat();
+            return judge(set, class, &whole).map(|rule| (open.outer.0, rule));
+        }
         if is_last_applied(frame) {
             return holds_secret(&self.text).then_some((start + 1, engine::KUBERNETES_SECRET));
         }
@@ -182,9 +216,13 @@ impl Walker {
         if matches!(self.state, State::Literal { .. }) {
             self.end_literal(set);
         }
-        if let Some((start, rule)) = self.open_secret(set) {
+        if matches!(self.state, State::Text { key: false, .. }) && self.current.is_some() {
+            let text = std::mem::take(&mut self.text);
+            self.extend(set, &text, self.offset, false);
+        } else if let Some((start, rule)) = self.open_secret(set) {
             self.found.push(Found { start, end: self.offset, rule, bare: false });
         }
+        self.flush(set);
         while !self.stack.is_empty() {
             self.close(set);
         }
@@ -201,7 +239,7 @@ impl Walker {
     fn inside(&mut self, set: &RuleSet, bytes: &[u8]) -> usize {
         let State::Text { start, mut escaped, key } = self.state else { return 0 };
         let room = self.room();
-        let keep = key || !self.stack.last().is_none_or(|f| f.dull);
+        let keep = key || !self.stack.is_empty();
         let mut at = 0;
         while at < bytes.len() {
             let from = at;
@@ -221,7 +259,7 @@ impl Walker {
                     self.offset += at as u64;
                     let text = std::mem::take(&mut self.text);
                     self.state = State::Between;
-                    self.end_text(set, start, key, quote == b'"', &text);
+                    self.end_text(set, start, key, quote == b'"', &text, bytes.get(at + 1).copied());
                     self.text = text;
                     self.offset += 1;
                     self.expire(set);
@@ -236,7 +274,12 @@ impl Walker {
 
     /// Bytes of the value that is open which are looked at.
     fn room(&self) -> usize {
-        if self.stack.last().is_some_and(|f| !f.dull && is_last_applied(f)) { MAX_ANNOTATION } else { MAX_VALUE }
+        match self.stack.last() {
+            // It may be a key whose comma is missing.
+            Some(frame) if frame.dull => MAX_KEY,
+            Some(frame) if is_last_applied(frame) => MAX_ANNOTATION,
+            _ => MAX_VALUE,
+        }
     }
 
     /// Goes on in a literal.
@@ -254,34 +297,39 @@ impl Walker {
     /// Takes at least one byte between strings and literals; gives how many.
     fn between(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
         match bytes[0] {
-            b'{' | b'[' => self.open(bytes[0] == b'{')?,
+            b'{' | b'[' => {
+                self.flush(set);
+                self.open(bytes[0] == b'{')?;
+            }
             b'}' | b']' => self.close(set),
             b',' => {
+                self.flush(set);
                 self.expect_key = self.stack.last().is_some_and(|f| f.object);
-                self.separated();
             }
-            b':' => {
-                self.expect_key = false;
-                self.separated();
-            }
+            b':' => self.colon(set),
             b'"' => return Ok(self.begin_text(set, bytes)),
             b if is_literal(b) => {
                 let (start, len) = (self.offset, bytes.iter().take_while(|b| is_literal(**b)).count());
                 if len < bytes.len() {
                     self.offset += len as u64;
                     let text = &bytes[..len.min(self.room())];
-                    self.value(set, Value { start, end: self.offset, bare: true, text });
+                    let value = Value { start, end: self.offset, bare: true, text };
+                    self.begin(set, value, (start, self.offset), bytes.get(len).copied());
                     return Ok(len);
                 }
                 self.text.clear();
                 self.state = State::Literal { start };
                 return Ok(self.literal(set, bytes));
             }
-            _ => {
-                let blank = bytes.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\t' | b'\r')).count().max(1);
+            b'\n' => self.flush(set),
+            b' ' | b'\t' | b'\r' => {
+                let blank = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
                 self.offset += blank as u64;
+                self.bound(set, self.offset);
                 return Ok(blank);
             }
+            _ if self.current.is_some() => self.lose(set),
+            _ => {}
         }
         self.offset += 1;
         Ok(1)
@@ -296,7 +344,7 @@ impl Walker {
             && rest[len] == b'"'
         {
             self.offset += 1 + len as u64;
-            self.end_text(set, start, key, true, &rest[..len.min(self.room())]);
+            self.end_text(set, start, key, true, &rest[..len.min(self.room())], rest.get(len + 1).copied());
             self.offset += 1;
             self.expire(set);
             return len + 2;
@@ -330,7 +378,6 @@ impl Walker {
             is_data: under(b"data") || under(b"stringData"),
             is_string_data: under(b"stringData"),
             dull: false,
-            taken: false,
         };
         frame.look();
         self.stack.push(frame);
@@ -338,13 +385,8 @@ impl Walker {
         Ok(())
     }
 
-    fn separated(&mut self) {
-        if let Some(frame) = self.stack.last_mut() {
-            frame.taken = false;
-        }
-    }
-
     fn close(&mut self, set: &RuleSet) {
+        self.flush(set);
         let Some(mut frame) = self.stack.pop() else { return };
         self.expect_key = false;
         if self.spare.len() < SPARE {
@@ -369,26 +411,108 @@ impl Walker {
     fn end_literal(&mut self, set: &RuleSet) {
         if let State::Literal { start } = std::mem::replace(&mut self.state, State::Between) {
             let text = std::mem::take(&mut self.text);
-            self.value(set, Value { start, end: self.offset, bare: true, text: &text });
+            let value = Value { start, end: self.offset, bare: true, text: &text };
+            self.begin(set, value, (start, self.offset), None);
             self.text = text;
         }
     }
 
-    fn end_text(&mut self, set: &RuleSet, start: u64, key: bool, closed: bool, text: &[u8]) {
-        if key && closed {
-            if let Some(frame) = self.stack.last_mut() {
-                frame.key.clear();
-                let plain = if text.contains(&b'\\') { super::super::token::unescape(text) } else { None };
-                let name = plain.as_deref().unwrap_or(text);
-                frame.key.extend_from_slice(&name[..name.len().min(MAX_KEY)]);
-                frame.key_class = classify(&frame.key);
-                frame.look();
-            }
+    /// At the end of a token that is a value, or goes on with one that has no comma behind it; `next` is the byte behind it
+    /// where it is known.
+    fn begin(&mut self, set: &RuleSet, value: Value<'_>, outer: (u64, u64), next: Option<u8>) {
+        if self.lost {
             return;
         }
-        self.value(set, Value { start: start + 1, end: self.offset, bare: false, text });
+        if self.current.is_some() {
+            if value.bare && !value.text.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-') {
+                return self.lose(set);
+            }
+            return self.extend(set, value.text, outer.1, !value.bare);
+        }
+        if self.stack.is_empty() {
+            return;
+        }
+        if matches!(next, Some(b',' | b'}' | b']' | b'\n')) {
+            return self.value(set, value);
+        }
+        let before = (!value.bare).then_some(Before { end: None, len: 0, several: false });
+        self.current = Some(Open { value: value.kept(), outer, several: false, before });
+    }
+
+    /// At a colon. The string in front of it is a key, whatever was expected there.
+    fn colon(&mut self, set: &RuleSet) {
+        self.expect_key = false;
+        self.lost = false;
+        let Some(mut open) = self.current.take() else { return };
+        let Some(before) = open.before.take().filter(|_| self.stack.last().is_some_and(|f| f.object)) else {
+            self.current = Some(open);
+            return self.lose(set);
+        };
+        let name = Zeroizing::new(open.value.text.split_off(before.len));
+        if let Some(end) = before.end {
+            (open.outer.1, open.several) = (end, before.several);
+            self.current = Some(open);
+            self.flush(set);
+        }
+        self.set_key(name.strip_prefix(b"\"").filter(|_| before.end.is_some()).unwrap_or(&name));
+    }
+
+    fn set_key(&mut self, text: &[u8]) {
+        let Some(frame) = self.stack.last_mut() else { return };
+        frame.key.clear();
+        let plain = if text.contains(&b'\\') { super::super::token::unescape(text) } else { None };
+        let name = plain.as_deref().unwrap_or(text);
+        frame.key.extend_from_slice(&name[..name.len().min(MAX_KEY)]);
+        frame.key_class = classify(&frame.key);
+        frame.look();
+    }
+
+    /// Takes what stands behind a value without a comma to that value. One that goes on for long is seen to at once, so that
+    /// it can be emitted.
+    fn extend(&mut self, set: &RuleSet, text: &[u8], end: u64, string: bool) {
+        let room = self.room();
+        let Some(open) = &mut self.current else { return };
+        let before = Before { end: Some(open.outer.1), len: open.value.text.len(), several: open.several };
+        open.before = string.then_some(before);
+        open.several = true;
+        open.outer.1 = end;
+        push(&mut open.value.text, b"\"", room);
+        push(&mut open.value.text, text, room);
+        self.bound(set, end);
+    }
+
+    /// Ends the value that is open when it began long ago.
+    fn bound(&mut self, set: &RuleSet, at: u64) {
+        if self.current.as_ref().is_some_and(|open| at - open.value.end > MAX_VALUE as u64) {
+            self.flush(set);
+        }
+    }
+
+    /// At something that is no JSON, behind a value.
+    fn lose(&mut self, set: &RuleSet) {
+        self.flush(set);
+        self.lost = true;
+    }
+
+    /// Sees to the value that is open, at a mark that ends it.
+    fn flush(&mut self, set: &RuleSet) {
+        self.lost = false;
+        let Some(open) = self.current.take() else { return };
+        let value = open.value.value();
+        let (start, end) = open.outer;
+        self.value(set, if open.several { Value { start, end, bare: true, ..value } } else { value });
+    }
+
+    fn end_text(&mut self, set: &RuleSet, start: u64, key: bool, closed: bool, text: &[u8], next: Option<u8>) {
+        if key && closed {
+            self.set_key(text);
+            return;
+        }
+        let value = Value { start: start + 1, end: self.offset, bare: false, text };
+        self.begin(set, value, (start, self.offset + u64::from(closed)), next);
         if !closed {
             // A raw line end inside a string is not JSON; start afresh.
+            self.flush(set);
             while !self.stack.is_empty() {
                 self.close(set);
             }
@@ -398,9 +522,7 @@ impl Walker {
     fn value(&mut self, set: &RuleSet, value: Value<'_>) {
         let depth = self.stack.len();
         let Some(frame) = self.stack.last_mut() else { return };
-        let taken = std::mem::replace(&mut frame.taken, true);
-        // What stands behind a value without a comma is not JSON, and the byte engine sees to it.
-        if frame.dull || taken {
+        if frame.dull {
             return;
         }
         let class = if frame.object { frame.key_class } else { frame.class };
@@ -418,6 +540,9 @@ impl Walker {
             if holds_secret(value.text) {
                 return self.secret_data(set, value);
             }
+        } else if frame.object && value.is_several() && frame.key == b"kind" {
+            let secret = memchr::memmem::find(value.text, b"Secret").is_some();
+            frame.kind = if secret { Kind::Secret } else { Kind::Other };
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
                 b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
@@ -447,8 +572,8 @@ impl Walker {
     }
 
     fn judged(&mut self, set: &RuleSet, class: Class, value: Value<'_>) {
-        // Nor is a word without quotes that is no number.
-        if value.bare && !value.text.iter().any(u8::is_ascii_digit) {
+        // A word without quotes that is no number is no JSON, but one of several tokens may be.
+        if value.bare && !value.is_several() && !value.text.iter().any(u8::is_ascii_digit) {
             return;
         }
         // Cookies and authorization have a syntax of their own, which the byte engine knows.
@@ -466,8 +591,8 @@ impl Walker {
         let rule = engine::KUBERNETES_SECRET;
         let own =
             set.is_own(value.text) || super::super::token::base64_bytes(value.text).is_some_and(|v| set.is_own(&v));
-        if !value.bare && !value.text.is_empty() && !own && set.is_on(rule) {
-            self.found.push(Found { start: value.start, end: value.end, rule, bare: false });
+        if (!value.bare || value.is_several()) && !value.text.is_empty() && !own && set.is_on(rule) {
+            self.found.push(Found { start: value.start, end: value.end, rule, bare: value.bare });
         }
     }
 
