@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::types::{self, FACTS};
 use crate::model::Manifest;
 use crate::model::quantity;
 use crate::model::time::Timestamp;
@@ -14,10 +13,16 @@ use crate::triage::signatures::Signatures;
 /// Elements of one fact that rules see.
 const ITEMS_MAX: usize = 50_000;
 
-/// Makes one fact.
-pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: Option<&Signatures>) -> Value {
+/// Makes one fact and hands it over: each element of a list by itself, so that nobody has to hold all of them.
+pub(super) fn visit(
+    name: &str,
+    facts: &Facts,
+    manifest: &Manifest,
+    signatures: Option<&Signatures>,
+    out: &mut dyn FnMut(Value),
+) {
     let now = facts.now;
-    let list = |items: &mut dyn Iterator<Item = Value>| Value::Array(items.take(ITEMS_MAX).collect());
+    let mut list = |items: &mut dyn Iterator<Item = Value>| items.take(ITEMS_MAX).for_each(&mut *out);
     match name {
         "pods" => list(&mut facts.pods.values().map(|p| pod(facts, p))),
         "containers" => list(&mut facts.pods.values().flat_map(|p| p.containers.iter().map(|c| container(facts, p, c)))),
@@ -148,9 +153,9 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
             json!({"source": c.source, "offset_ms": c.offset_ms, "uncertainty_ms": c.uncertainty_ms,
                 "at": place(crate::bundle::format::MANIFEST, 0, &format!("/clocks/{i}"), "")})
         })),
-        "profile" => json!(manifest.profile),
-        "parameters" => json!(manifest.parameters),
-        _ => FACTS.iter().find(|f| f.field.name == name).map_or(Value::Null, |f| types::empty(&f.field.of)),
+        "profile" => out(json!(manifest.profile)),
+        "parameters" => out(json!(manifest.parameters)),
+        _ => {}
     }
 }
 
@@ -265,13 +270,16 @@ fn container(facts: &Facts, pod: &Pod, c: &Container) -> Value {
         Role::App => "app",
         Role::Ephemeral => "ephemeral",
     };
-    let used = facts.usage.get(&(pod.key.clone(), c.name.clone())).and_then(|u| u.memory);
+    let usage = facts.usage.get(&(pod.key.clone(), c.name.clone()));
+    let used = usage.and_then(|u| u.memory);
+    let cpus = |milli: Option<u64>| milli.map_or(-1.0, |m| m as f64 / 1000.0);
     let limit = c.limits.get("memory").and_then(|l| quantity::bytes(l));
     json!({
         "namespace": pod.key.0, "pod": pod.key.1, "name": c.name, "image": c.image, "role": role, "ready": c.ready,
         "restarts": c.restarts, "state": state, "state_reason": reason, "running_s": age(facts.now, since),
         "last_exit_code": c.ended().map_or(-1, |e| e.exit), "last_reason": c.ended().map_or("", |e| e.reason.as_str()),
         "limits": c.limits, "requests": c.requests, "memory": used.map_or(-1.0, |b| b as f64),
-        "memory_limit": limit.map_or(-1.0, |b| b as f64), "at": at(&pod.at, ""),
+        "memory_limit": limit.map_or(-1.0, |b| b as f64), "cpu": cpus(usage.and_then(|u| u.cpu)),
+        "cpu_limit": cpus(c.limits.get("cpu").and_then(|l| quantity::milli(l))), "at": at(&pod.at, ""),
     })
 }

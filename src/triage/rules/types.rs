@@ -100,6 +100,8 @@ static CONTAINER: Record = Record {
         field("requests", MapOf(&Text), "as written"),
         field("memory", Float, "bytes in use, -1 when unknown"),
         field("memory_limit", Float, "bytes, -1 when there is none"),
+        field("cpu", Float, "CPUs in use, -1 when unknown"),
+        field("cpu_limit", Float, "CPUs, -1 when there is none"),
         AT,
     ],
 };
