@@ -459,7 +459,10 @@ fn the_demo_shows_its_stores_and_its_releases() {
     for peer in shown {
         assert_eq!(peer["verdict"], "reachable", "{peer:#}");
         let chain = &peer["tls"]["chain"][0];
-        assert_eq!((&chain["common_name"], &peer["tls"]["asks_for_certificate"]), (&peer["identity"], &Value::Bool(true)));
+        assert_eq!(
+            (&chain["common_name"], &peer["tls"]["asks_for_certificate"]),
+            (&peer["identity"], &Value::Bool(true))
+        );
         assert!(chain["not_after"].is_string(), "{peer:#}");
     }
     // The record of a release says what was installed, and nothing of its values.

@@ -232,7 +232,10 @@ fn the_journal_of_a_failed_unit_names_the_cause() {
     let journal = line("Initializing configuration with prefix: KMS_CORE")
         + &line("Error: threshold.__all__: 3*t+1 must be equal to number of parties, expected t=0 for n=3");
     let mut files = MemStore::default();
-    files.insert("host/units/kms.service.txt", &b"ActiveState=failed\nResult=exit-code\nNRestarts=3\nExecMainStatus=1\n"[..]);
+    files.insert(
+        "host/units/kms.service.txt",
+        &b"ActiveState=failed\nResult=exit-code\nNRestarts=3\nExecMainStatus=1\n"[..],
+    );
     files.insert("host/journal/kms.service.log", journal.into_bytes());
     let (manifest, _) = manifest_of(&files, Some("kms")).unwrap();
     let triage = triage::run(&files, &manifest).unwrap();
