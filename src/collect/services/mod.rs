@@ -6,10 +6,12 @@
 
 mod alertmanager;
 mod ask;
+mod detect;
 mod docker;
 mod endpoint;
 mod etcd;
 mod files;
+mod grafana;
 mod http;
 mod item;
 mod jsonrpc;
@@ -21,5 +23,6 @@ mod scrub;
 mod target;
 mod tls;
 
+pub use detect::{Found, detect};
 pub use plan::items;
 pub use target::{Ambient, VARIABLES};

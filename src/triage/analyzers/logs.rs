@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::{Context, owner_path};
 use crate::triage::draft::Draft;
-use crate::triage::facts::{EngineContainer, LogFacts, Pod, Role, State};
+use crate::triage::facts::{EngineContainer, JOURNALS, LogFacts, Pod, Role, State};
 use crate::triage::finding::{Call, Category, Severity, Subject, Who};
 use crate::triage::signatures::{Signature, When};
 use crate::triage::text;
@@ -109,6 +109,7 @@ pub(super) fn analyze(context: &Context<'_>, out: &mut Vec<Draft>) {
             let subject = match (key.namespace.is_empty(), engine) {
                 (false, _) => Subject::new("pod", &key.namespace, &key.pod),
                 (true, Some(_)) => Subject::new("container", "", &key.pod),
+                (true, None) if log.path().starts_with(JOURNALS) => Subject::new("unit", "", &key.pod),
                 (true, None) => Subject::new("file", "", &key.pod),
             };
             out.push(

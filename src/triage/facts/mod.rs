@@ -30,7 +30,7 @@ pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use metrics::{Sample, Scrape};
 pub(crate) use peers::Probe;
-pub(crate) use services::{Container as EngineContainer, Services};
+pub(crate) use services::{Container as EngineContainer, JOURNALS, Services};
 pub(crate) use storage::Vault;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
 
