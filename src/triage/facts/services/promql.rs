@@ -81,7 +81,7 @@ pub(super) fn flaw(query: &str) -> Option<&'static str> {
         && !tight.contains("absent(")
         && !query.split_whitespace().any(|w| w == "or")
         && let Some((counted, rest)) = closed(&tight["count".len()..])
-        && counted.contains(|c| matches!(c, '=' | '<' | '>'))
+        && counted.contains(['=', '<', '>'])
         && (rest.starts_with("==0") || rest.starts_with('<'))
     {
         return Some(if rest == "==0" {
