@@ -140,6 +140,15 @@ impl Scan<'_> {
         matches!(before.last(), Some(b'{' | b','))
     }
 
+    /// The end of a header's value; one inside of another ends where that one does.
+    fn header_end(&mut self, at: usize, line_end: usize) -> usize {
+        let (begin, end, of) = self.memory.header;
+        if of != line_end || !(begin..end).contains(&at) {
+            self.memory.header = (at, header_end(self.bytes, at, line_end), line_end);
+        }
+        self.memory.header.1
+    }
+
     /// The value behind a separator.
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
@@ -152,7 +161,7 @@ impl Scan<'_> {
             let at = if bytes.get(at) == Some(&b'[') { at + 1 } else { at };
             let (from, to) = match quote_at(bytes, at, line_end) {
                 Some((open, from)) => (from, close_of(bytes, from, line_end, open).unwrap_or(line_end)),
-                None => (at, header_end(bytes, at, line_end)),
+                None => (at, self.header_end(at, line_end)),
             };
             return if class == Class::Secret(engine::COOKIE) {
                 self.cookies(from, to);
@@ -180,7 +189,10 @@ impl Scan<'_> {
                 return self.judged(class, from, to, None);
             }
             // Not closed on this line: a truncated line, or a bare value that begins with a quote.
-            let to = if leads { line_end } else { bare_end(bytes, from, line_end) };
+            let to = if leads { line_end } else { self.bare_end(from, line_end) };
+            if self.is_crowded(from, to) {
+                return;
+            }
             return self.judged(class, from, to, None);
         }
         if bytes.get(at) == Some(&b'[') {
@@ -190,6 +202,9 @@ impl Scan<'_> {
         if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
             return self.phrase(class, at, line_end);
         }
+        if bytes.get(at).is_some_and(|b| matches!(b, b'{' | b'&')) && sign == b':' {
+            return;
+        }
         let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
         let tight = sign == b'=' && at == key.end + 1 && leads;
         let whole_line = leads
@@ -197,7 +212,10 @@ impl Scan<'_> {
             && (self.env.format == Format::Env
                 || (tight && loud)
                 || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
-        let to = if whole_line { line_value_end(bytes, at, line_end) } else { bare_end(bytes, at, line_end) };
+        let to = if whole_line { line_value_end(bytes, at, line_end) } else { self.bare_end(at, line_end) };
+        if self.is_crowded(at, to) {
+            return;
+        }
         if sign == b':'
             && !whole_line
             && self.env.format != Format::Json
@@ -212,9 +230,6 @@ impl Scan<'_> {
             _ => None,
         };
         let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
-        if bytes.get(at).is_some_and(|b| matches!(b, b'{' | b'&')) && sign == b':' {
-            return;
-        }
         self.judged(class, at, end, quotes);
     }
 
@@ -273,7 +288,16 @@ impl Scan<'_> {
             at += 1;
         }
         if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
-            let to = bytes[at..end].iter().position(|b| matches!(b, b']' | b'\n' | b'"')).map_or(end, |i| at + i);
+            let (begin, stop) = self.memory.list;
+            let to = if (begin..stop).contains(&at) && stop <= end {
+                stop
+            } else {
+                memchr::memchr3(b']', b'\n', b'"', &bytes[at..end]).map_or(end, |i| at + i)
+            };
+            self.memory.list = (at, to);
+            if self.is_crowded(at, to) {
+                return;
+            }
             // `[Bearer x]` of a Go header map, or `[a, b]` of a flow sequence.
             for part in bytes[at..to].split(|b| matches!(b, b',' | b' ')) {
                 let from = part.as_ptr() as usize - bytes.as_ptr() as usize;
