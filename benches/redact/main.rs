@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench redact` prints all tables. Behind `--` one of them can be chosen: `speed` (beside a copy and gzip
 //! of the same bytes in the same run), `memory` (the most that hostile shapes need, each in a process of its own), `corpus`
-//! (recall and damage), `worst` (the slowest inputs). `write DIR` writes the corpora and their labels for other tools.
+//! (recall and damage), `worst` (the slowest inputs), `stages` (redaction beside the other stages of a collect). `search SECONDS`
+//! looks for slower inputs; `write DIR` writes the corpora and their labels for other tools.
 #![expect(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
 
 mod clock;
@@ -11,7 +12,9 @@ mod contents;
 mod corpus;
 mod memory;
 mod quality;
+mod search;
 mod speed;
+mod stages;
 mod worst;
 
 use std::path::Path;
@@ -26,12 +29,17 @@ fn main() {
         ["memory"] => memory::shapes(),
         ["corpus"] => quality::tables(),
         ["worst"] => worst::table(),
+        ["stages"] => stages::table(),
+        ["search", seconds] => search::search(seconds.parse().unwrap_or(60)),
         [] => {
             quality::tables();
             speed::speeds();
+            stages::table();
             worst::table();
             memory::shapes();
         }
-        other => println!("unknown: {other:?}; choose speed, memory, corpus, worst or write DIR"),
+        other => {
+            println!("unknown: {other:?}; choose speed, stages, memory, corpus, worst, search SECONDS or write DIR");
+        }
     }
 }

@@ -38,7 +38,11 @@ pub(crate) fn shape(name: &str) {
     if name == "json-string" {
         push(b"{\"password\":\"");
     }
-    let total: u64 = if name == "json-nested" { 40_000 } else { 1 << 30 };
+    let total: u64 = match name {
+        "json-nested" => 40_000,
+        "log" => 10_000_000_000,
+        _ => 1 << 30,
+    };
     let mut done = 0;
     while done < total && push(piece.as_bytes()) {
         done += piece.len() as u64;

@@ -27,7 +27,7 @@ fn cost(redactor: &Redactor, format: Format, content: &[u8]) -> Option<f64> {
 }
 
 /// Pieces that begin something which does not come to its end, or much work for few bytes.
-fn shapes() -> Vec<(String, String)> {
+pub(crate) fn shapes() -> Vec<(String, String)> {
     let mut random = Random::new(11);
     let mut all: Vec<(String, String)> = [
         ("schemes", "://"),

@@ -24,13 +24,16 @@ struct Limits {
     blind: usize,
 }
 
+/// A list that may get shorter, and how short.
+type List = fn(&mut Limits) -> (&mut usize, usize);
+
 impl Limits {
     const MOST: Self =
         Self { because: 5, steps: 8, evidence: 5, consequences: 6, others: 8, notes: 4, stores: 12, blind: 6 };
 
     /// Less of what matters least; none when there is nothing left to leave out.
     fn less(self) -> Option<Self> {
-        let lists: [fn(&mut Self) -> (&mut usize, usize); 8] = [
+        let lists: [List; 8] = [
             |l| (&mut l.stores, 4),
             |l| (&mut l.notes, 2),
             |l| (&mut l.consequences, 3),

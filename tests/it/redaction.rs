@@ -164,6 +164,36 @@ fn trap_wallet_key_and_request_id_have_one_shape() {
     stays(Format::Text, &format!("request_id={hex} context_id=0x{hex} epoch_id: {hex}"));
 }
 
+/// Lines with very many settings, of which not each is looked at by itself.
+#[test]
+fn crowded_lines_lose_nothing() {
+    let secret = "Hunter2xQ9zTr4";
+    for format in [Format::Text, Format::Json, Format::Yaml, Format::Env] {
+        for piece in [
+            "password=",
+            "auth=",
+            "token=[",
+            "password:{[",
+            "cookie: a=b; ",
+            "{\"name\":\"token\",",
+            "glpat-",
+            "x_",
+            "private_key",
+        ] {
+            let crowd = piece.repeat(2_000);
+            for end in [
+                format!("password={secret}"),
+                format!(" password={secret} a"),
+                format!("\" password=\"{secret}\""),
+                format!("&token={secret}&x=y"),
+                format!(" Cookie: sid={secret}; Path=/"),
+            ] {
+                gone(format, &format!("{crowd}{end}\n"), secret);
+            }
+        }
+    }
+}
+
 #[test]
 fn trap_names_that_look_sensitive() {
     for line in [

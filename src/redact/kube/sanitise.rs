@@ -41,15 +41,26 @@ impl<'a> Sanitiser<'a> {
     /// Sanitises an object and everything inside it.
     pub(super) fn object(&mut self, node: &mut Node<'_>) {
         match node {
-            Node::Object(_) => {
-                match node.get("kind").and_then(Node::as_text) {
+            Node::Object(members) => {
+                let mut kind = None;
+                let mut has_value = false;
+                for (key, value) in members.iter() {
+                    match &**key {
+                        "kind" if kind.is_none() => kind = Some(value),
+                        "value" => has_value = true,
+                        _ => {}
+                    }
+                }
+                match kind.and_then(Node::as_text) {
                     Some("Secret") => self.secret(node),
                     Some("ConfigMap") => self.config_map(node),
                     Some("TokenReview") => self.drop_token(node, "spec"),
                     Some("TokenRequest") => self.drop_token(node, "status"),
                     _ => {}
                 }
-                self.pair(node);
+                if has_value {
+                    self.pair(node);
+                }
                 let Node::Object(members) = node else { return };
                 for (key, value) in members.iter_mut() {
                     self.member(key, value);

@@ -147,6 +147,12 @@ impl Scan<'_> {
     pub(super) fn cookies(&mut self, start: usize, end: usize) {
         const ATTRIBUTES: [&str; 6] = ["path", "domain", "max-age", "expires", "samesite", "version"];
         let bytes = self.bytes;
+        // A header inside of another one has no pairs that the other one has not.
+        let (begin, stop) = self.memory.cookies;
+        if stop == end && (begin..stop).contains(&start) && memchr::memchr(b'=', &bytes[start..end]).is_some() {
+            return;
+        }
+        self.memory.cookies = (start, end);
         let mut at = start;
         let mut pairs = 0;
         while at < end {

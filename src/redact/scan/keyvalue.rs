@@ -140,6 +140,15 @@ impl Scan<'_> {
         matches!(before.last(), Some(b'{' | b','))
     }
 
+    /// The end of a header's value; one inside of another ends where that one does.
+    fn header_end(&mut self, at: usize, line_end: usize) -> usize {
+        let (begin, end, of) = self.memory.header;
+        if of != line_end || !(begin..end).contains(&at) {
+            self.memory.header = (at, header_end(self.bytes, at, line_end), line_end);
+        }
+        self.memory.header.1
+    }
+
     /// The value behind a separator.
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
@@ -155,7 +164,7 @@ impl Scan<'_> {
             let at = if bytes.get(at) == Some(&b'[') { at + 1 } else { at };
             let (from, to) = match quote_at(bytes, at, line_end) {
                 Some((open, from)) => (from, self.closing(key, sign, from, open).unwrap_or(line_end)),
-                None => (at, header_end(bytes, at, line_end)),
+                None => (at, self.header_end(at, line_end)),
             };
             return if class == Class::Secret(engine::COOKIE) {
                 self.cookies(from, to);
@@ -201,6 +210,9 @@ impl Scan<'_> {
         if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
             return self.phrase(class, at, line_end);
         }
+        if bytes.get(at).is_some_and(|b| matches!(b, b'{' | b'&')) && sign == b':' {
+            return;
+        }
         let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
         let tight = sign == b'=' && at == key.end + 1 && leads;
         let whole_line = leads
@@ -208,7 +220,10 @@ impl Scan<'_> {
             && (self.env.format == Format::Env
                 || (tight && loud)
                 || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
-        let to = if whole_line { line_value_end(bytes, at, line_end) } else { bare_end(bytes, at, line_end) };
+        let to = if whole_line { line_value_end(bytes, at, line_end) } else { self.bare_end(at, line_end) };
+        if self.crowded(class, at, to) {
+            return;
+        }
         if sign == b':' && !whole_line && is_prose(self.env.set, bytes, at, to, line_end) {
             self.spoken(key, class, at.saturating_sub(1));
             if self.env.format != Format::Json {
@@ -222,9 +237,6 @@ impl Scan<'_> {
             _ => None,
         };
         let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
-        if bytes.get(at).is_some_and(|b| matches!(b, b'{' | b'&')) && sign == b':' {
-            return;
-        }
         self.judged(class, at, end, quotes);
     }
 
@@ -265,8 +277,10 @@ impl Scan<'_> {
                 return;
             }
         }
-        let to = if leads { line_end } else { bare_end(bytes, from, line_end) };
-        self.judged(class, from, to, None);
+        let to = if leads { line_end } else { self.bare_end(from, line_end) };
+        if !self.crowded(class, from, to) {
+            self.judged(class, from, to, None);
+        }
     }
 
     /// A value that goes on over lines, each but the last with a backslash at its end.
@@ -277,6 +291,20 @@ impl Scan<'_> {
         if self.masked(class, at, end, None) {
             self.resume = self.resume.max(end);
         }
+    }
+
+    /// Masks a long value that shares its end with many others, unseen, because a look at each of them would cost the
+    /// square of their number; says whether it is such a one.
+    fn crowded(&mut self, class: Class, start: usize, end: usize) -> bool {
+        let crowded = self.is_crowded(start, end);
+        if crowded {
+            match class {
+                Class::Secret(rule) | Class::Weak(rule) | Class::Hex(rule) => self.mask(start, end, rule, None),
+                Class::Directory => self.mask(start, end, engine::PASSWORD, None),
+                Class::Benign => {}
+            }
+        }
+        crowded
     }
 
     /// Masks a value if it is one.
@@ -338,7 +366,16 @@ impl Scan<'_> {
             at += 1;
         }
         if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
-            let to = bytes[at..end].iter().position(|b| matches!(b, b']' | b'\n' | b'"')).map_or(end, |i| at + i);
+            let (begin, stop) = self.memory.list;
+            let to = if (begin..stop).contains(&at) && stop <= end {
+                stop
+            } else {
+                memchr::memchr3(b']', b'\n', b'"', &bytes[at..end]).map_or(end, |i| at + i)
+            };
+            self.memory.list = (at, to);
+            if self.crowded(class, at, to) {
+                return;
+            }
             // `[Bearer x]` of a Go header map, or `[a, b]` of a flow sequence.
             for part in bytes[at..to].split(|b| matches!(b, b',' | b' ')) {
                 let from = part.as_ptr() as usize - bytes.as_ptr() as usize;

@@ -121,7 +121,7 @@ struct Entry {
     head: u32,
     mask: u32,
     /// Offset of the window in the literal; -1 for a window that begins in front of it.
-    back: i8,
+    back: isize,
     literal: u16,
 }
 
@@ -212,7 +212,8 @@ impl Literals {
             let below = self.bits[index] & ((1 << bit(window)) - 1);
             let (from, to) = self.lists[(self.ranks[index] + below.count_ones()) as usize];
             for entry in &self.entries[from as usize..to as usize] {
-                let Some(start) = place.checked_add_signed(-isize::from(entry.back)) else { continue };
+                // Nothing stands so far in front of the content that this comes round to its end.
+                let start = place.wrapping_sub(entry.back as usize);
                 if (word(bytes, start) | FOLD as u32) & entry.mask == entry.head {
                     self.note(bytes, start, entry.literal, hits);
                 }
@@ -222,8 +223,8 @@ impl Literals {
 
     fn note(&self, bytes: &[u8], start: usize, index: u16, hits: &mut Vec<Hit>) {
         let literal = &self.literals[usize::from(index)];
-        let end = start + literal.text.len();
-        let Some(text) = bytes.get(start..end) else { return };
+        let Some(text) = bytes.get(start..).and_then(|rest| rest.get(..literal.text.len())) else { return };
+        let end = start + text.len();
         let same = if literal.stem { text.eq_ignore_ascii_case(&literal.text) } else { text == literal.text };
         if !same {
             return;
@@ -252,7 +253,7 @@ impl Building {
             let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
             let head = u32::from_le_bytes(*four) | FOLD as u32;
             for k in [k, k + 1] {
-                let back = i8::try_from(k).unwrap_or(0);
+                let back = isize::try_from(k).unwrap_or(0);
                 self.insert([text[k], text[k + 1], text[k + 2]], Entry { head, mask: u32::MAX, back, literal });
             }
             return;

@@ -99,7 +99,29 @@ pub(super) struct Scan<'a> {
     last_key: (usize, usize),
     /// Start of the line whose value belongs to a name above it.
     paired: Option<usize>,
+    memory: Memory,
 }
+
+/// What earlier hits of a line have shown, so that the cost of a byte does not grow with the number of hits around it.
+#[derive(Default)]
+struct Memory {
+    /// Where the last bare value begins and ends, and the end of its line; the last list; the last run of a rule.
+    bare: (usize, usize, usize),
+    list: (usize, usize),
+    run: (u16, usize, usize),
+    /// The last value of a header, and the last cookies.
+    header: (usize, usize, usize),
+    cookies: (usize, usize),
+    /// The end that values share, and how many of them there are.
+    crowd: (usize, usize),
+    /// Bytes that were searched for the braces around names of a line, and the end of the line.
+    searched: (usize, usize),
+}
+
+/// Values of one end that are looked at; longer ones behind them are masked unseen.
+const CROWD: usize = 64;
+/// Values up to this length are always judged, however many share their end.
+const SHORT: usize = 512;
 
 /// Finds all secrets in `bytes`.
 pub(super) fn scan(env: Env<'_>, bytes: &[u8], more: bool, scratch: &mut Scratch, spans: &mut Vec<Span>) -> Outcome {
@@ -120,6 +142,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         json_line: (usize::MAX, false),
         last_key: (usize::MAX, 0),
         paired: None,
+        memory: Memory::default(),
     };
     for hit in &scratch.hits {
         if hit.start < scan.resume {
@@ -164,6 +187,12 @@ impl Scan<'_> {
 
     /// Notes bytes to replace, unless they are a replacement already.
     fn mask(&mut self, start: usize, end: usize, rule: u16, quotes: Option<Quotes>) {
+        // The same rule has the bytes already.
+        let known =
+            |s: &&Span| s.rule == rule && s.id.is_none() && s.quotes == quotes && s.start <= start && s.end >= end;
+        if self.spans.iter().rev().take(4).any(|s| known(&s)) {
+            return;
+        }
         let end = self.clipped(start, end);
         if start < end
             && self.env.set.is_on(rule)
@@ -172,6 +201,27 @@ impl Scan<'_> {
         {
             self.spans.push(Span { quotes, ..Span::new(start, end, rule) });
         }
+    }
+
+    /// Where a bare value ends. Values that end in the same place are looked at once.
+    fn bare_end(&mut self, from: usize, end: usize) -> usize {
+        let (begin, stop, of) = self.memory.bare;
+        if of != end || !(begin..stop).contains(&from) || value::begins_reference(&self.bytes[from..end]) {
+            self.memory.bare = (from, value::bare_stop(self.bytes, from, end), end);
+            if value::begins_reference(&self.bytes[from..end]) {
+                self.memory.bare.0 = self.memory.bare.1;
+            }
+        }
+        value::without_delimiters(self.bytes, from, self.memory.bare.1)
+    }
+
+    /// Whether a long value shares its end with more of those before it than are looked at.
+    fn is_crowded(&mut self, from: usize, end: usize) -> bool {
+        if self.memory.crowd.0 != end {
+            self.memory.crowd = (end, 0);
+        }
+        self.memory.crowd.1 += 1;
+        self.memory.crowd.1 > CROWD && end.saturating_sub(from) > SHORT
     }
 
     /// In JSON and TOML a value never leaves the string that it begins in.

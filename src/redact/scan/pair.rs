@@ -11,6 +11,10 @@ const VALUES: [&str; 3] = ["value", "val", "default"];
 /// Lines with a colon that may stand between the name and the value. Others, such as those of a key, become fewer where
 /// they are replaced.
 const MAX_LINES: usize = 12;
+/// Bytes of a line that are searched for the braces around its names, all names together.
+const MAX_SEARCHED: usize = 4 << 20;
+/// How far they are searched for afterwards.
+const NEAR: usize = 512;
 
 impl Scan<'_> {
     /// Whether the name around the hit is the value of `name:` or `key=`.
@@ -47,10 +51,15 @@ impl Scan<'_> {
     }
 
     /// The braces around a pair on its line, or the line.
-    fn object_around(&self, key: Key) -> (usize, usize) {
+    fn object_around(&mut self, key: Key) -> (usize, usize) {
         let bytes = self.bytes;
-        let floor = key.line.0.max(key.start.saturating_sub(LOOKAHEAD));
-        let roof = key.line.1.min(key.end + LOOKAHEAD);
+        if self.memory.searched.1 != key.line.1 {
+            self.memory.searched = (0, key.line.1);
+        }
+        // Names whose braces are far away, one beside the other, are searched for less and less far.
+        let reach = if self.memory.searched.0 > MAX_SEARCHED { NEAR } else { LOOKAHEAD };
+        let floor = key.line.0.max(key.start.saturating_sub(reach));
+        let roof = key.line.1.min(key.end + reach);
         let mut depth = 0_i32;
         let from = (floor..key.start)
             .rev()
@@ -79,6 +88,7 @@ impl Scan<'_> {
                 depth < 0
             })
             .unwrap_or(roof);
+        self.memory.searched.0 += to - from;
         (from, to)
     }
 

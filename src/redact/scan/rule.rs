@@ -17,7 +17,14 @@ impl Scan<'_> {
                 if rule.left == Boundary::Token && !token_start(bytes, at) {
                     return;
                 }
-                let run = class.run(&bytes[..line_end], at + anchor_len);
+                let from = at + anchor_len;
+                let (of, begin, end) = self.memory.run;
+                let run = if of == index && (begin..end).contains(&from) && end <= line_end {
+                    end - from
+                } else {
+                    class.run(&bytes[..line_end], from)
+                };
+                self.memory.run = (index, from, from + run);
                 // A run that our own replacement ends is not longer than what was there.
                 if (*min..=*max).contains(&run) {
                     self.mask(at, at + anchor_len + run, index, None);

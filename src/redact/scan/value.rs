@@ -44,6 +44,16 @@ pub(super) fn close_of(bytes: &[u8], from: usize, end: usize, open: Quotes) -> O
 
 /// The end of a bare value in running text.
 pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
+    without_delimiters(bytes, from, bare_stop(bytes, from, end))
+}
+
+/// Whether a value begins with a reference, whose brackets do not end it.
+pub(super) fn begins_reference(value: &[u8]) -> bool {
+    reference_len(value) > 0
+}
+
+/// What stops a bare value.
+pub(super) fn bare_stop(bytes: &[u8], from: usize, end: usize) -> usize {
     let mut at = from + reference_len(&bytes[from.min(end)..end]);
     while at < end {
         match bytes[at] {
@@ -61,6 +71,12 @@ pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
             _ => at += 1,
         }
     }
+    at
+}
+
+/// The end of a bare value without the delimiters in front of what stopped it.
+pub(super) fn without_delimiters(bytes: &[u8], from: usize, stop: usize) -> usize {
+    let mut at = stop;
     while at > from && matches!(bytes[at - 1], b',' | b';') {
         at -= 1;
     }

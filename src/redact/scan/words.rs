@@ -87,7 +87,11 @@ thread_local! {
 /// Classifies a name as it stands in the content.
 pub(in crate::redact) fn classify(key: &[u8]) -> Class {
     if key.len() > MAX_KEY {
-        return decide(key);
+        // Only the end of it counts, but for replacements.
+        return match memchr::memmem::find(key, token::PREFIX) {
+            Some(_) => decide(key),
+            None => classify(&key[key.len() - MAX_KEY..]),
+        };
     }
     CLASSES.with(|c| {
         c.try_borrow_mut().map_or_else(|_| decide(key), |mut c| *c.of(key).class.get_or_insert_with(|| decide(key)))
@@ -98,7 +102,7 @@ pub(in crate::redact) fn classify(key: &[u8]) -> Class {
 pub(super) fn classify_ruled(key: &[u8], stamp: u64, ruled: impl Fn() -> Option<Class>) -> Class {
     let decide = || ruled().unwrap_or_else(|| decide(key));
     if key.len() > MAX_KEY {
-        return decide();
+        return ruled().unwrap_or_else(|| classify(key));
     }
     CLASSES.with(|c| {
         let Ok(mut classes) = c.try_borrow_mut() else { return decide() };

@@ -329,7 +329,7 @@ fn function(name: &str, id: u64, args: &[Ty]) -> Checked {
 }
 
 /// The fact whose elements a list is made of one by one, by nothing but `filter` and `map`.
-pub(super) fn made_of<'e>(list: &'e IdedExpr) -> Option<&'e str> {
+pub(super) fn made_of(list: &IdedExpr) -> Option<&str> {
     match &list.expr {
         Expr::Ident(name) => Some(name),
         Expr::Comprehension(of) if matches!(of.accu_init.expr, Expr::List(_)) => made_of(&of.iter_range),
