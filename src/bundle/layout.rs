@@ -5,6 +5,8 @@
 
 /// Version of the server, as `{"info": {...}, "string": "v1.36.2"}`.
 pub const CLUSTER_VERSION: &str = "cluster-info/cluster_version.json";
+/// Samples of `apiserver_requested_deprecated_apis` from the API server's own metrics.
+pub const DEPRECATED_APIS: &str = "cluster-info/deprecated-apis.prom";
 /// Array of `APIGroup`.
 pub const GROUPS: &str = "cluster-resources/groups.json";
 /// Array of `APIResourceList`; the core entry has no `apiVersion` of its own.

@@ -127,6 +127,7 @@ fn services(profile: &Profile) {
     }
     profile.prometheus.iter().for_each(|p| row("prometheus", &p.url));
     profile.alertmanager.iter().for_each(|a| row("alertmanager", &a.url));
+    profile.grafana.iter().for_each(|g| row("grafana", &g.url));
     profile.etcd.iter().for_each(|e| row("etcd", &format!("{}: keys below {}", e.url, e.prefixes.join(" "))));
     profile.postgres.iter().for_each(|p| row("postgres", &p.conninfo));
     profile.jsonrpc.iter().for_each(|j| row("jsonrpc", &format!("{}: {}", j.url, j.methods.join(" "))));

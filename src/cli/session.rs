@@ -68,6 +68,8 @@ pub(super) struct Session {
     pub(super) aws: s3::Access,
     /// Why the profile and the namespaces are a guess, where they are one.
     doubt: Option<String>,
+    /// What showed that this system runs here, where nobody named its profile.
+    found_by: Option<String>,
     /// Credentials that stood on the command line in clear, by parameter.
     exposed: Vec<String>,
     /// What services take from outside of the profile.
@@ -100,12 +102,15 @@ impl Session {
         let on_host = selection.only_host() || chosen.as_ref().is_some_and(|p| p.id == "host");
         let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
         let mut doubt = None;
+        let mut found_by = None;
+        let ambient = ambient(&profile.set);
         let (found, namespaces) = match (&cluster, chosen) {
             (None, Some(chosen)) => (chosen, Vec::new()),
-            (None, None) => match host::detect(profile::builtin(), &host::HostRoots::default()) {
-                Some(found) => (found.clone(), Vec::new()),
-                None => (profile::find_builtin("host")?.clone(), Vec::new()),
-            },
+            (None, None) => {
+                let (profile, by) = on_this_host(&ambient).await?;
+                found_by = by;
+                (profile, Vec::new())
+            }
             (Some(cluster), Some(chosen)) => {
                 let candidates = std::slice::from_ref(&chosen);
                 let detection = cluster.detect(candidates, &connection.namespace).await.map_err(namespace_error)?;
@@ -121,9 +126,8 @@ impl Session {
         };
         let parameters = parameters(&found, &profile.set)?;
         let exposed = exposed(&found, &profile.set);
-        let ambient = ambient(&profile.set);
         let aws = super::aws::access();
-        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, aws, doubt, exposed, ambient })
+        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, aws, doubt, found_by, exposed, ambient })
     }
 
     /// The parameters for the manifest: of a credential only that it was set.
@@ -187,6 +191,12 @@ impl Session {
             (None, Some(why)) => output.notice(&format!("no cluster: {}\ncollecting this host instead", why.reason)),
             (None, None) => output.notice(&format!("this host, profile {}", self.profile.id)),
         }
+        if let Some(by) = &self.found_by {
+            output.notice(&format!(
+                "profile {}, found by {by} (try: --profile host for this host alone)",
+                self.profile.id
+            ));
+        }
         if let Some(doubt) = &self.doubt {
             output.notice(doubt);
         }
@@ -196,6 +206,26 @@ impl Session {
             ));
         }
     }
+}
+
+/// The system of this host: by its processes, its containers, its units; and what showed it. The host alone where none does.
+async fn on_this_host(ambient: &services::Ambient) -> anyhow::Result<(Profile, Option<String>)> {
+    let roots = host::HostRoots::default();
+    let all = profile::builtin();
+    if let Some(found) = host::detect(all, &roots) {
+        return Ok((found.clone(), Some("its process".to_owned())));
+    }
+    if let Some(found) = services::detect(all, ambient).await {
+        return Ok((found.profile.clone(), Some(found.by)));
+    }
+    // What watches a system stands beside it, so it counts only where nothing else is found.
+    let (systems, watching): (Vec<Profile>, Vec<Profile>) = all.iter().cloned().partition(|p| p.id != "monitoring");
+    for candidates in [&systems, &watching] {
+        if let Some((found, unit)) = host::detect_by_units(candidates, &roots).await {
+            return Ok((found.clone(), Some(format!("unit {unit}"))));
+        }
+    }
+    Ok((profile::find_builtin("host")?.clone(), None))
 }
 
 /// The profile that the user named; none for `auto`.
@@ -264,14 +294,30 @@ fn exposed(profile: &Profile, set: &[String]) -> Vec<String> {
     typed
         .filter(|(name, value)| {
             let secret = profile.parameters.get(*name).is_some_and(|p| p.secret);
-            // An address without a password is no secret, although one with it is.
             let harmless = value.is_empty() || value.starts_with('@') || value.starts_with("env:");
-            let address =
-                value.contains("://") && !value.contains('@') || value.contains('=') && !value.contains("password");
-            secret && !harmless && !address
+            !harmless && if secret { !is_address(value) } else { has_userinfo(value) }
         })
         .map(|(name, _)| name.to_owned())
         .collect()
+}
+
+/// Whether a value says where something is and holds no password: it is no secret, although its parameter may hold one.
+fn is_address(value: &str) -> bool {
+    const KEYS: [&str; 10] =
+        ["dbname", "host", "hostaddr", "passfile", "port", "service", "sslcert", "sslmode", "sslrootcert", "user"];
+    if value.contains("://") {
+        return !has_userinfo(value) && !value.contains("password=");
+    }
+    value.contains('=')
+        && value.split_whitespace().all(|w| w.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key)))
+}
+
+/// Whether one of the URLs in a value has a password: `scheme://user:password@host`.
+fn has_userinfo(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#', ',']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 /// What services take from the environment, as their usual clients do.
@@ -370,6 +416,33 @@ mod tests {
         for (set, want) in [("party_id", "name=value"), ("nope=1", "party_id"), ("party_id=x", "does not match")] {
             let error = parameters(&kms(), &[set.to_owned()]).unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_credential_that_was_typed_is_noticed() {
+        let wallet = profile::find_builtin("mpc-wallet").unwrap();
+        let typed = |pair: &str| !exposed(wallet, &[pair.to_owned()]).is_empty();
+        for pair in [
+            "postgres_password=abc",
+            "postgres_password=ab=cd",
+            "postgres=host=h password=x",
+            "postgres=postgresql://u:p@h/d",
+            "postgres=postgresql://u@h/d?password=x",
+            "prometheus=http://u:p@h:9090",
+            "nodes=a=http://h:1,b=http://u:p@h:2",
+        ] {
+            assert!(typed(pair), "{pair}");
+        }
+        for pair in [
+            "postgres_password=@file",
+            "postgres_password=env:PW",
+            "postgres=host=h port=5432 user=mpc sslmode=require",
+            "postgres=postgresql://u@h/d",
+            "prometheus=http://h:9090/a@b:c",
+            "nodes=a=http://h:1,b=http://h:2",
+        ] {
+            assert!(!typed(pair), "{pair}");
         }
     }
 

@@ -9,7 +9,8 @@ pub struct Access {
     pub verb: String,
     /// API group, empty for the core group.
     pub group: String,
-    /// Plural resource name, with the subresource behind a slash: `pods/log`.
+    /// Plural resource name, with the subresource behind a slash: `pods/log`. A slash at the beginning makes it a path
+    /// of the server that belongs to no resource: `/metrics`.
     pub resource: String,
     /// Namespace, or none for cluster scope.
     pub namespace: Option<String>,

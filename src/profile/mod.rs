@@ -20,7 +20,7 @@ pub use load::{ProfileError, load_dir, parse};
 pub use program::Program;
 pub use select::LabelSelector;
 pub use services::{
-    Alertmanager, Auth, Docker, Endpoint, Etcd, FileKind, Files, JsonRpc, Postgres, PostgresQuery, Prometheus,
+    Alertmanager, Auth, Docker, Endpoint, Etcd, FileKind, Files, Grafana, JsonRpc, Postgres, PostgresQuery, Prometheus,
     is_read_method,
 };
 pub use storage::Storage;
@@ -61,6 +61,9 @@ pub struct Profile {
     /// Alertmanagers.
     #[serde(default)]
     pub alertmanager: Vec<Alertmanager>,
+    /// Grafana servers.
+    #[serde(default)]
+    pub grafana: Vec<Grafana>,
     /// etcd clusters.
     #[serde(default)]
     pub etcd: Vec<Etcd>,
@@ -110,6 +113,9 @@ pub struct Host {
     /// systemd units whose state and journal are read; globs allowed.
     #[serde(default)]
     pub units: Vec<String>,
+    /// Units that only this system has; one of them shows that it is installed here. Globs allowed.
+    #[serde(default)]
+    pub detect: Vec<String>,
     /// Names of processes that show that the system runs here.
     #[serde(default)]
     pub processes: Vec<String>,

@@ -75,6 +75,20 @@ pub struct Alertmanager {
     pub auth: Auth,
 }
 
+/// A Grafana server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grafana {
+    /// Part of the artifacts' directory, where a profile has several.
+    #[serde(default)]
+    pub name: String,
+    /// Base URL.
+    pub url: String,
+    /// How it is asked. Without a user or a token only its health and its metrics are.
+    #[serde(default)]
+    pub auth: Auth,
+}
+
 /// An etcd cluster.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use base64::Engine;
 use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use super::view::{View, place, who};
+use super::view::{View, command, place, who};
 use super::{charts, peers, stores, timeline};
 use crate::model::size::human as bytes;
 use crate::model::time::rfc3339;
@@ -146,12 +146,8 @@ fn finding(view: &View<'_>, f: &Finding) -> Value {
 
 /// A step with its command apart.
 fn step(text: &str) -> Value {
-    for marker in [": kubectl ", ": casefile "] {
-        if let Some(at) = text.find(marker) {
-            return context! { text => &text[..=at], command => &text[at + 2..] };
-        }
-    }
-    context! { text => text, command => "" }
+    let (text, command) = command(text);
+    context! { text => text, command => command }
 }
 
 fn moments(triage: &Triage) -> Vec<Value> {

@@ -1,23 +1,71 @@
 //! `SUMMARY.md`: fits a ticket, and says on its first screen what to do.
 
-use super::view::{View, place, who};
+use super::view::{View, command, place, who};
 use crate::model::size;
 use crate::model::time::rfc3339;
 use crate::redact::RedactionReport;
 use crate::triage::text::{count, line};
 use crate::triage::{Finding, Severity, StoreRow};
 
-/// Entries of each list that are shown; the rest is counted.
-const EVIDENCE: usize = 5;
-const CONSEQUENCES: usize = 6;
-const OTHERS: usize = 8;
-const BLIND: usize = 6;
-const STORES: usize = 12;
+/// Lines that the page has at most, so that it fits a ticket.
+const LINES_MAX: usize = 80;
 const EXCERPT: usize = 180;
+
+/// Entries of each list that are shown; the rest is counted.
+#[derive(Clone, Copy)]
+struct Limits {
+    because: usize,
+    steps: usize,
+    evidence: usize,
+    consequences: usize,
+    others: usize,
+    notes: usize,
+    stores: usize,
+    blind: usize,
+}
+
+impl Limits {
+    const MOST: Self =
+        Self { because: 5, steps: 8, evidence: 5, consequences: 6, others: 8, notes: 4, stores: 12, blind: 6 };
+
+    /// Less of what matters least; none when there is nothing left to leave out.
+    fn less(self) -> Option<Self> {
+        let lists: [fn(&mut Self) -> (&mut usize, usize); 8] = [
+            |l| (&mut l.stores, 4),
+            |l| (&mut l.notes, 2),
+            |l| (&mut l.consequences, 3),
+            |l| (&mut l.others, 4),
+            |l| (&mut l.blind, 3),
+            |l| (&mut l.because, 3),
+            |l| (&mut l.evidence, 3),
+            |l| (&mut l.steps, 5),
+        ];
+        let mut limits = self;
+        for list in lists {
+            let (shown, least) = list(&mut limits);
+            if *shown > least {
+                *shown -= 1;
+                return Some(limits);
+            }
+        }
+        None
+    }
+}
 
 /// Writes `SUMMARY.md`.
 #[must_use]
 pub fn markdown(view: &View<'_>) -> String {
+    let mut limits = Limits::MOST;
+    loop {
+        let text = draw(view, limits);
+        match limits.less() {
+            Some(less) if text.lines().count() > LINES_MAX => limits = less,
+            _ => return text,
+        }
+    }
+}
+
+fn draw(view: &View<'_>, limits: Limits) -> String {
     let mut out = Vec::new();
     let triage = view.triage;
     out.push(format!("# {}: {}", view.manifest.profile, triage.status));
@@ -31,7 +79,7 @@ pub fn markdown(view: &View<'_>) -> String {
         escape(&view.scope()),
     ));
     match view.root {
-        Some(root) => root_cause(view, root, &mut out),
+        Some(root) => root_cause(view, root, limits, &mut out),
         None => {
             out.push(String::new());
             out.push("No root cause: nothing that was seen asks for action.".to_owned());
@@ -39,29 +87,27 @@ pub fn markdown(view: &View<'_>) -> String {
     }
     if !view.others.is_empty() {
         heading(&mut out, "Also wrong, and not explained by it");
-        for finding in view.others.iter().take(OTHERS) {
+        for finding in view.others.iter().take(limits.others) {
             let title = escape(&line(&finding.title, 200));
+            let seen = finding.evidence.first().map_or_else(String::new, |e| format!(" {}", code(&place(e))));
             out.push(format!(
-                "- **{}** {title} ({}; call {})",
+                "- **{}** {title} ({}; call {}){seen}",
                 finding.severity,
                 level(finding),
                 escape(&finding.call.to_string())
             ));
-            if let Some(evidence) = finding.evidence.first() {
-                out.push(format!("  {}", code(&place(evidence))));
-            }
         }
-        more(&mut out, view.others.len(), OTHERS, "in `triage.json`");
+        more(&mut out, view.others.len(), limits.others, "in `triage.json`");
     }
     if !view.notes.is_empty() {
         heading(&mut out, "Worth knowing");
-        for finding in view.notes.iter().take(4) {
+        for finding in view.notes.iter().take(limits.notes) {
             out.push(format!("- {}", escape(&line(&finding.title, 200))));
         }
-        more(&mut out, view.notes.len(), 4, "in `triage.json`");
+        more(&mut out, view.notes.len(), limits.notes, "in `triage.json`");
     }
-    stores(&triage.stores, &mut out);
-    blind(view, &mut out);
+    stores(&triage.stores, limits.stores, &mut out);
+    blind(view, limits.blind, &mut out);
     heading(&mut out, "How it was collected");
     out.push(format!("{}.", escape(&view.run())));
     if let Some(report) = view.redaction {
@@ -106,7 +152,7 @@ fn pseudonyms(report: &RedactionReport) -> String {
     )
 }
 
-fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
+fn root_cause(view: &View<'_>, root: &Finding, limits: Limits, out: &mut Vec<String>) {
     heading(out, "Most likely root cause");
     out.push(format!("**{}**", escape(&root.title)));
     out.push(String::new());
@@ -117,41 +163,41 @@ fn root_cause(view: &View<'_>, root: &Finding, out: &mut Vec<String>) {
         root.category,
         when(root)
     ));
-    for reason in root.because.iter().take(5) {
+    for reason in root.because.iter().take(limits.because) {
         out.push(format!("- because {}", escape(&line(reason, 220))));
     }
     heading(out, &format!("Do now ({})", who(root.level)));
     out.push(format!("Call {}.", escape(&root.call.to_string())));
     out.push(String::new());
-    for (i, step) in root.remedy.iter().take(8).enumerate() {
+    for (i, step) in root.remedy.iter().take(limits.steps).enumerate() {
         out.push(format!("{}. {}", i + 1, step_text(step)));
     }
     heading(out, "Evidence");
-    for evidence in root.evidence.iter().take(EVIDENCE) {
+    for evidence in root.evidence.iter().take(limits.evidence) {
         out.push(format!("- {}", code(&place(evidence))));
         if !evidence.excerpt.is_empty() {
             out.push(format!("  {}", code(&line(&evidence.excerpt, EXCERPT))));
         }
     }
-    more(out, root.evidence.len(), EVIDENCE, "in `triage.json`");
+    more(out, root.evidence.len(), limits.evidence, "in `triage.json`");
     if !view.consequences.is_empty() {
         heading(out, "Consequences (do not chase these)");
-        for finding in view.consequences.iter().take(CONSEQUENCES) {
+        for finding in view.consequences.iter().take(limits.consequences) {
             out.push(format!("- {}", escape(&line(&finding.title, 200))));
         }
-        more(out, view.consequences.len(), CONSEQUENCES, "in `triage.json`");
+        more(out, view.consequences.len(), limits.consequences, "in `triage.json`");
     }
 }
 
 /// What lies in the buckets and directories of the system.
-fn stores(rows: &[StoreRow], out: &mut Vec<String>) {
+fn stores(rows: &[StoreRow], most: usize, out: &mut Vec<String>) {
     if rows.is_empty() {
         return;
     }
     heading(out, "Stores");
     out.push("| store | place | objects | size | what |".to_owned());
     out.push("|---|---|---|---|---|".to_owned());
-    for row in rows.iter().take(STORES) {
+    for row in rows.iter().take(most) {
         let at_least = if row.complete { "" } else { ">= " };
         let what =
             row.fault.as_ref().map_or_else(|| row.folders.clone(), |fault| format!("not all was listed: {fault}"));
@@ -165,10 +211,10 @@ fn stores(rows: &[StoreRow], out: &mut Vec<String>) {
             escape(&line(&what, 160))
         ));
     }
-    more(out, rows.len(), STORES, "in `triage.json`");
+    more(out, rows.len(), most, "in `triage.json`");
 }
 
-fn blind(view: &View<'_>, out: &mut Vec<String>) {
+fn blind(view: &View<'_>, most: usize, out: &mut Vec<String>) {
     let coverage = &view.triage.coverage;
     heading(out, "What could not be seen");
     if coverage.planned == 0 {
@@ -178,10 +224,10 @@ fn blind(view: &View<'_>, out: &mut Vec<String>) {
     } else {
         out.push(format!("{} of {} planned items were read.", coverage.seen, coverage.planned));
     }
-    for missing in coverage.missing.iter().take(BLIND) {
+    for missing in coverage.missing.iter().take(most) {
         out.push(format!("- {}", escape(&line(missing, 200))));
     }
-    more(out, coverage.missing.len(), BLIND, "in `manifest.json`");
+    more(out, coverage.missing.len(), most, "in `manifest.json`");
     for finding in view.blind.iter().filter(|f| f.rule != "lost-visibility").take(3) {
         out.push(format!("- {}", escape(&line(&finding.title, 200))));
     }
@@ -211,15 +257,12 @@ fn when(finding: &Finding) -> String {
     }
 }
 
-/// A step with its command as code: what stands behind `: kubectl` or `: casefile`.
+/// A step with its command as code.
 pub(super) fn step_text(step: &str) -> String {
-    for marker in [": kubectl ", ": casefile "] {
-        if let Some(at) = step.find(marker) {
-            let (text, command) = step.split_at(at + 2);
-            return format!("{} {}", escape(text), code(command));
-        }
+    match command(step) {
+        (text, "") => escape(text),
+        (text, command) => format!("{} {}", escape(text), code(command)),
     }
-    escape(step)
 }
 
 /// Text that Markdown shows as it is, whatever it holds.
@@ -264,5 +307,7 @@ mod tests {
         assert_eq!(code("a `b` c"), "``a `b` c``");
         assert_eq!(code("`"), "`` ` ``");
         assert_eq!(step_text("Look: kubectl -n a_b get pod"), "Look: `kubectl -n a_b get pod`");
+        assert_eq!(step_text("On it: df -h; x"), "On it: `df -h; x`");
+        assert_eq!(step_text("Look: at the kubectl"), "Look: at the kubectl");
     }
 }

@@ -142,3 +142,10 @@ pub(super) fn place(evidence: &Evidence) -> String {
         Place::Pointer(pointer) => format!("{}#{pointer}", evidence.path),
     }
 }
+
+/// A step of a remedy, and the command at its end; that is empty where there is none.
+pub(super) fn command(step: &str) -> (&str, &str) {
+    let programs = ["kubectl ", "casefile ", "helm -", "df -", "dmesg ", "ps -", "systemctl "];
+    let at = step.match_indices(": ").find(|(at, _)| programs.iter().any(|p| step[at + 2..].starts_with(p)));
+    at.map_or((step, ""), |(at, _)| (&step[..=at], &step[at + 2..]))
+}

@@ -15,6 +15,16 @@ impl Refusal {
         self.reasons.iter().any(|(_, reason)| reason.to_ascii_lowercase().contains(what))
     }
 
+    /// Key and value of the taints that it names.
+    pub(crate) fn taints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.reasons.iter().filter(|(_, reason)| reason.contains(" taint {")).filter_map(|(_, reason)| {
+            let (_, rest) = reason.split_once('{')?;
+            let inner = rest.split('}').next()?;
+            let (key, value) = inner.split_once(':').unwrap_or((inner, ""));
+            Some((key.trim(), value.trim()))
+        })
+    }
+
     /// `3 x Insufficient cpu, 2 x node(s) had untolerated taint`.
     pub(crate) fn summary(&self) -> String {
         let parts: Vec<String> = self
@@ -99,6 +109,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!(refusal.summary(), "3 x Insufficient cpu, 2 x node(s) had untolerated taint {a.b/c: x, y}");
+        assert_eq!(refusal.taints().collect::<Vec<_>>(), [("a.b/c", "x, y")]);
+        let plain = parse(
+            "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: }, 1 node(s) had untolerated taint(s).",
+        )
+        .unwrap();
+        assert_eq!(plain.taints().collect::<Vec<_>>(), [("gpu", "")]);
         assert_eq!(parse("something else"), None);
     }
 

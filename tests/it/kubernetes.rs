@@ -3,6 +3,7 @@
 mod commands;
 mod connection;
 mod credentials;
+mod deprecated;
 mod fake;
 mod grpc;
 mod inside;

@@ -117,3 +117,49 @@ fn bombs_and_broken_archives_are_refused() {
     assert!(has(&members[0].1, "left this file out"));
     assert_eq!(members[1], ("b.log".to_owned(), b"fine\n".to_vec()));
 }
+
+/// What is secret in the last file is searched in the first, whatever the archive is, and in its name.
+#[test]
+fn known_values_leave_archives_and_directories() {
+    const KNOWN: &str = "Zq8vW3rT7yU1";
+    let dir = tempfile::tempdir().unwrap();
+    let first = format!("dialing with {KNOWN} now\n");
+    let last = format!("password={KNOWN}\n");
+    let name = format!("logs/{KNOWN}.log");
+    let inner = tar(&[("inner.log", first.as_bytes())]);
+    let files: [(&str, &[u8]); 4] =
+        [("a.log", first.as_bytes()), (&name, first.as_bytes()), ("b.tar", &inner), ("z.env", last.as_bytes())];
+    let packed = dir.path().join("in.tar.gz");
+    std::fs::write(&packed, gzip(&tar(&files))).unwrap();
+    let out = dir.path().join("out.tar.gz");
+    let (code, stderr) = redact(&packed, &out);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("replaced"), "{stderr}");
+    let plain = gunzip(&std::fs::read(&out).unwrap());
+    assert!(!has(&plain, KNOWN), "{}", String::from_utf8_lossy(&plain));
+    let members = untar(&plain);
+    assert_eq!(members.len(), 4, "{members:?}");
+    assert!(has(&members[0].1, "dialing with REDACTED-password-"), "{members:?}");
+
+    let tree = dir.path().join("tree");
+    std::fs::create_dir_all(tree.join("logs")).unwrap();
+    for (name, content) in files {
+        if !name.ends_with(".tar") {
+            std::fs::write(tree.join(name), content).unwrap();
+        }
+    }
+    let clean = dir.path().join("clean");
+    let (code, stderr) = redact(&tree, &clean);
+    assert_eq!(code, 0, "{stderr}");
+    let found = Command::new("grep").args(["-rqaF", KNOWN]).arg(&clean).status().unwrap();
+    assert!(!found.success(), "it is still in the directory");
+    let names = Command::new("find").arg(&clean).output().unwrap().stdout;
+    assert!(!has(&names, KNOWN) && has(&names, "REDACTED-password-"), "{}", String::from_utf8_lossy(&names));
+
+    // One file, whose end says what its beginning holds.
+    let file = dir.path().join("one.log");
+    std::fs::write(&file, [first.as_bytes(), last.as_bytes()].concat()).unwrap();
+    let (code, stderr) = redact(&file, &dir.path().join("one.out"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!has(&std::fs::read(dir.path().join("one.out")).unwrap(), KNOWN));
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use casefile::redact::{CorrelationKey, Redactor};
+use casefile::redact::{CorrelationKey, Format, Redactor};
 
 use super::support::corpus::{Document, clean, measure, planted};
 
@@ -61,6 +61,64 @@ fn clean_corpora_are_hardly_touched() {
     }
 }
 
+/// What typical Secrets and settings hold beside secrets, and passwords that are words of people.
+#[test]
+fn known_values_leave_clean_corpora_alone() {
+    let redactor = redactor();
+    let values = [
+        "postgres",
+        "admin",
+        "root",
+        "kms",
+        "password",
+        "changeme",
+        "minioadmin",
+        "production",
+        "localhost",
+        "default",
+        "redis",
+        "kms-core",
+        "kms-core-1",
+        "us-east-1",
+        "eu-west-1",
+        "postgres-primary",
+        "kms-connector",
+        "kms-party-3",
+        "10.0.12.114",
+        "db-0.prod.svc.cluster.local",
+        "https://kms.example.com",
+        "5432",
+        "50051",
+        "true",
+        "secp256k1",
+        "ed25519",
+        "sha256",
+        "v1.31.2",
+        "00000000-0000-0000-0000-000000000000",
+        "hunter2",
+        "correct-horse",
+        "CorrectHorse",
+        "admin123",
+        "party1",
+    ];
+    for (i, value) in values.iter().enumerate() {
+        let _ = redactor.text(&format!("password={value}"));
+        let secret = format!("kind: Secret\nstringData:\n  key{i}: {value}\n  password: {value}\n");
+        let _ = redactor.bytes("secret.yaml", Format::Yaml, secret.as_bytes()).unwrap();
+    }
+    let sweep = redactor.sweep().expect("some of them are searched");
+    let mut wrong = String::new();
+    for document in clean::must_keep().into_iter().chain(clean::documents(64 << 10)) {
+        let before = redacted(&redactor, &document);
+        let content = redactor.bytes(&document.path, document.format, &document.content).unwrap();
+        let after = sweep.bytes(&document.path, &content).unwrap();
+        if *after.get() != before {
+            let _ = write!(wrong, "{}\n{}", document.path, changes(&before, after.get()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
 #[test]
 fn no_planted_secret_survives() {
     let redactor = redactor();
@@ -78,14 +136,17 @@ fn no_planted_secret_survives() {
             if left > 0 {
                 let line = content[..label.span.start].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
                 let line = &content[line..label.span.end];
+                let piece = secret.windows(8).find_map(|w| Some((w, memchr::memmem::find(&after, w)?)));
+                let there = piece.map(|(_, at)| &after[at.saturating_sub(60)..after.len().min(at + 60)]);
                 let _ = writeln!(
                     wrong,
-                    "{}: {} of {} bytes of {}: {:.300}",
+                    "{}: {} of {} bytes of {}: {:.300}\n  in {:?}",
                     file.document.path,
                     left,
                     secret.len(),
                     label.kind,
-                    String::from_utf8_lossy(line)
+                    String::from_utf8_lossy(line),
+                    there.map(String::from_utf8_lossy)
                 );
             }
         }

@@ -1053,3 +1053,61 @@ fn the_command_redacts_files_directories_and_standard_input() {
     assert!(code == 0 && out.contains("REDACTED-github-token-"), "{out}");
     assert_eq!(casefile(&[Path::new("rules"), Path::new("explain"), Path::new("nope")], "").0, 2);
 }
+
+// ---- where a name decides against a value ------------------------------------------------------------------------
+
+#[test]
+fn names_of_keys_and_parameters_of_shells_stay() {
+    // The field names a key of a Secret; a password that is called so is one all the same.
+    stays(Format::Yaml, "secretKeyRef:\n  name: db\n  secretKey: password\n");
+    stays(Format::Yaml, "secretKey: postgres-password\n");
+    stays(Format::Text, "login --password $1 --token ${2}\n");
+    stays(Format::Env, "DB_PASSWORD=$1\nTOKEN=$API_TOKEN\n");
+    for (format, input) in [
+        (Format::Yaml, "password: password\n"),
+        (Format::Env, "DB_PASSWORD=password\n"),
+        (Format::Env, "DB_PASSWORD=$1x2\n"),
+        (Format::Json, "{\"adminPassword\":\"$1$salt$hash\"}"),
+    ] {
+        assert!(text(format, input).contains("REDACTED-password-"), "{input}");
+    }
+}
+
+// ---- sentences and colours ---------------------------------------------------------------------------------------
+
+#[test]
+fn a_value_that_a_sentence_names() {
+    for input in [
+        "login failed for app with password 'Zq8vW3rT7yU1'",
+        "wrong password Zq8vW3rT7yU1 for app",
+        "Password for app set to Zq8vW3rT7yU1",
+        "the generated password is: Zq8vW3rT7yU1.",
+        "Your new token is Zq8vW3rT7yU1",
+        "the secret is \"Zq8vW3rT7yU1\"",
+    ] {
+        gone(Format::Text, input, "Zq8vW3rT7yU1");
+    }
+    for input in [
+        "password authentication failed for user \"app\"",
+        "the token is invalid",
+        "token 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48 was listed",
+        "secret is mounted at /run/Secrets1A2b",
+        "password hash algorithm changed to argon2id",
+        "Password reset for user 42 of Tenant7Alpha",
+    ] {
+        stays(Format::Text, input);
+    }
+}
+
+#[test]
+fn a_setting_in_the_colours_of_a_terminal() {
+    for input in [
+        "\u{1b}[3mpassword\u{1b}[0m\u{1b}[2m=\u{1b}[0mZq8vW3rT7yU1 \u{1b}[3mport\u{1b}[0m\u{1b}[2m=\u{1b}[0m1",
+        "\u{1b}[36mdb_password:\u{1b}[0m \u{1b}[1m\"Zq8vW3rT7yU1\"\u{1b}[0m",
+        r#"{"m":"\u001b[3mpassword\u001b[0m\u001b[2m=\u001b[0mZq8vW3rT7yU1"}"#,
+    ] {
+        gone(Format::Text, input, "Zq8vW3rT7yU1");
+    }
+    let out = text(Format::Text, "\u{1b}[3mpassword\u{1b}[0m\u{1b}[2m=\u{1b}[0mhunter2\u{1b}[0m end");
+    assert!(out.ends_with("\u{1b}[0m end"), "{out}");
+}

@@ -533,13 +533,22 @@ fn names_that_lead_nowhere() {
     let service = with_port["metadata"]["name"].clone();
     let ingress = |port: Value| {
         json!({"metadata": {"name": "i", "namespace": "n"}, "spec": {"rules": [{"http": {"paths": [
-            {"backend": {"service": {"name": service, "port": port}}}]}}]}})
+            {"backend": {"service": {"name": service, "port": port}}}]}}]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}})
     };
     let cluster = |port| {
         Cluster::new().add("pods/n", name("http")).add("services/n", with_port.clone()).add("ingress/n", ingress(port))
     };
     cluster(json!({"number": 8080})).is("ingress-port-missing", &[]);
     cluster(json!({"number": 80})).is_quiet();
+    // Without a class and without an address, nobody has taken it.
+    let mut unclaimed = ingress(json!({"number": 80}));
+    unclaimed["status"] = json!({});
+    Cluster::new()
+        .add("pods/n", name("http"))
+        .add("services/n", with_port)
+        .add("ingress/n", unclaimed)
+        .is("ingress-class-missing", &[]);
 }
 
 #[test]

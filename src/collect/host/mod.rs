@@ -32,6 +32,11 @@ pub use detect::detect;
 use gather::HostItem;
 pub use roots::HostRoots;
 
+/// The profile one of whose own systemd units is known on this host, running or not, and that unit.
+pub async fn detect_by_units<'p>(candidates: &'p [Profile], roots: &HostRoots) -> Option<(&'p Profile, String)> {
+    units::detect(candidates, roots).await
+}
+
 /// The items that collect this host. `profile` names the units whose state and journal are read.
 #[must_use]
 pub fn items(profile: &Profile) -> Vec<Arc<dyn Item>> {

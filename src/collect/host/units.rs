@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,9 +13,12 @@ use super::kernel_log::before;
 use super::roots::HostRoots;
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Limits, Sink};
 use crate::model::{Effect, ItemId, Outcome};
+use crate::profile::Profile;
 
 /// Units that are read; a pattern of a profile should name far fewer.
 const UNITS_MAX: usize = 200;
+/// Longest time that systemd may take to say which units it knows.
+const DETECT_MAX: Duration = Duration::from_secs(5);
 /// Bytes of one unit's properties.
 const PROPERTIES_CAP: u64 = 1 << 20;
 
@@ -72,6 +76,25 @@ impl FindUnits {
         }
         Ok(Done::with(Outcome::Ok, format!("{found} units")).and_spawn(items))
     }
+}
+
+/// The first profile one of whose own units is known here, and that unit. None where systemd does not run.
+pub(super) async fn detect<'p>(candidates: &'p [Profile], roots: &HostRoots) -> Option<(&'p Profile, String)> {
+    if !roots.root.join("run/systemd/system").is_dir() {
+        return None;
+    }
+    for profile in candidates.iter().filter(|p| !p.host.detect.is_empty()) {
+        for args in [&["list-units", "--all", "--full", "--plain"][..], &["list-unit-files", "--full"]] {
+            let args = args.iter().copied().chain(["--no-legend", "--no-pager", "--"]);
+            let args = args.chain(profile.host.detect.iter().map(String::as_str));
+            let command = CommandLine::new(roots, DETECT_MAX, "systemctl", args);
+            let Ok((_, output)) = command.capture(1 << 20).await else { return None };
+            if let Some(unit) = unit_names(&String::from_utf8_lossy(&output)).into_iter().next() {
+                return Some((profile, unit));
+            }
+        }
+    }
+    None
 }
 
 impl Item for FindUnits {

@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 mod connect;
+mod deprecated;
 mod detect;
 mod discovery;
 mod events;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::api::Cluster;
+use super::deprecated::DeprecatedItem;
 use super::discovery::{Discovery, Kind};
 use super::events::EventsItem;
 use super::kinds;
@@ -53,6 +54,7 @@ pub async fn plan(
     for item in server::items(cluster, &discovery) {
         items.push(Arc::new(item));
     }
+    items.push(Arc::new(DeprecatedItem::new(cluster.clone())));
     for kind in kinds::chosen(&discovery) {
         if !kind.namespaced {
             items.push(if is_core(&kind, "nodes") {

@@ -56,18 +56,15 @@ pub async fn review(cluster: &Cluster, accesses: &[Access]) -> Vec<(Access, Verd
 }
 
 async fn ask(cluster: &Cluster, access: &Access) -> Result<Verdict, CollectError> {
-    let (resource, subresource) = access.resource.split_once('/').unwrap_or((&access.resource, ""));
-    let mut attributes = json!({"verb": access.verb, "group": access.group, "resource": resource});
-    if !subresource.is_empty() {
-        attributes["subresource"] = subresource.into();
-    }
-    if let Some(namespace) = &access.namespace {
-        attributes["namespace"] = namespace.as_str().into();
-    }
+    let spec = if access.resource.starts_with('/') {
+        json!({"nonResourceAttributes": {"verb": access.verb, "path": access.resource}})
+    } else {
+        json!({"resourceAttributes": attributes(access)})
+    };
     let question = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
+        "spec": spec,
     })
     .to_string();
     let mut attempt = 1;
@@ -84,6 +81,18 @@ async fn ask(cluster: &Cluster, access: &Access) -> Result<Verdict, CollectError
         tokio::time::sleep(wait).await;
         attempt += 1;
     }
+}
+
+fn attributes(access: &Access) -> serde_json::Value {
+    let (resource, subresource) = access.resource.split_once('/').unwrap_or((&access.resource, ""));
+    let mut attributes = json!({"verb": access.verb, "group": access.group, "resource": resource});
+    if !subresource.is_empty() {
+        attributes["subresource"] = subresource.into();
+    }
+    if let Some(namespace) = &access.namespace {
+        attributes["namespace"] = namespace.as_str().into();
+    }
+    attributes
 }
 
 async fn ask_once(cluster: &Cluster, question: &str) -> Result<Judged, CollectError> {

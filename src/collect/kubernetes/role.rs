@@ -51,9 +51,16 @@ fn document(namespace: Option<&str>, name: &str, rules: &Rules) -> String {
         quoted(name)
     );
     for ((group, verbs), resources) in rules {
-        text.push_str(&format!("- apiGroups: [{}]\n", quoted(group)));
-        text.push_str(&format!("  resources: [{}]\n", list(resources.iter())));
-        text.push_str(&format!("  verbs: [{}]\n", list(verbs.iter())));
+        let (paths, resources): (Vec<_>, Vec<_>) = resources.iter().partition(|r| r.starts_with('/'));
+        if !resources.is_empty() {
+            text.push_str(&format!("- apiGroups: [{}]\n", quoted(group)));
+            text.push_str(&format!("  resources: [{}]\n", list(resources.into_iter())));
+            text.push_str(&format!("  verbs: [{}]\n", list(verbs.iter())));
+        }
+        if !paths.is_empty() {
+            text.push_str(&format!("- nonResourceURLs: [{}]\n", list(paths.into_iter())));
+            text.push_str(&format!("  verbs: [{}]\n", list(verbs.iter())));
+        }
     }
     text
 }
@@ -82,6 +89,7 @@ mod tests {
             Access::new("list", "", "pods", Some("kms")),
             Access::new("list", "apps", "deployments", Some("kms")),
             Access::new("list", "", "nodes", None),
+            Access::new("get", "", "/metrics", None),
         ];
         let yaml = role_yaml(&accesses, "casefile");
         let documents: Vec<serde_json::Value> =
@@ -89,7 +97,10 @@ mod tests {
         assert_eq!(documents[0]["kind"], "ClusterRole");
         assert_eq!(
             documents[0]["rules"],
-            serde_json::json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}])
+            serde_json::json!([
+                {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
+            ])
         );
         assert_eq!(documents[1]["metadata"], serde_json::json!({"name": "casefile", "namespace": "kms"}));
         assert_eq!(

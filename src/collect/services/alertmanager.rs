@@ -39,7 +39,7 @@ impl Alertmanager {
     async fn run(&self, sink: &Sink) -> Result<Done, CollectError> {
         let http = Arc::new(Http::new(&self.target, self.timeout)?);
         let first = http.get(sink, "/api/v2/status", DOCUMENT_MAX).await;
-        note_connection(sink, &self.dir, http.shown(), first.as_ref())?;
+        note_connection(sink, &self.dir, &http, first.as_ref())?;
         let reply = first?;
         if let Some(refusal) = reply.refusal() {
             return Err(refusal);

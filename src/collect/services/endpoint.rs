@@ -38,7 +38,7 @@ impl Endpoint {
     async fn run(&self, sink: &Sink) -> Result<Done, CollectError> {
         let http = Http::new(&self.target, self.timeout)?;
         let reply = http.get(sink, &self.path, DOCUMENT_MAX).await;
-        note_connection(sink, &self.dir, http.shown(), reply.as_ref())?;
+        note_connection(sink, &self.dir, &http, reply.as_ref())?;
         let reply = reply?;
         if matches!(reply.status, 401 | 403 | 404 | 405)
             && let Some(refusal) = reply.refusal()

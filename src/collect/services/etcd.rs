@@ -70,13 +70,13 @@ impl Etcd {
             let Some(member) = members.into_iter().next() else {
                 return Err(CollectError::NotApplicable("no member is named".to_owned()));
             };
-            note_connection(sink, &self.dir, member.http.shown(), member.health.as_ref())?;
+            note_connection(sink, &self.dir, &member.http, member.health.as_ref())?;
             return match member.health {
                 Err(error) => Err(error),
                 Ok(_) => Err(CollectError::Failed("no member answers".to_owned())),
             };
         };
-        note_connection(sink, &self.dir, first.http.shown(), first.health.as_ref())?;
+        note_connection(sink, &self.dir, &first.http, first.health.as_ref())?;
         problems.extend(self.cluster(sink, &first.http).await?);
         if problems.is_empty() {
             return Ok(Done::ok());

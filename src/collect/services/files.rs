@@ -12,9 +12,10 @@ use flate2::read::MultiGzDecoder;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use globset::{GlobBuilder, GlobMatcher};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::item::{ServiceItem, Source};
+use super::item::{ServiceItem, Source, put_json};
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Limits, Sink};
 use crate::model::Outcome;
 use crate::profile::{self, FileKind};
@@ -214,6 +215,13 @@ impl Files {
         }
         let denied = !search.denied.is_empty();
         problems.extend(search.denied.iter().take(3).map(|d| format!("{d} is not readable (try: run as root)")));
+        if !search.found.is_empty() {
+            put_json(
+                sink,
+                &format!("services/files/{}-index.json", self.id),
+                &index(&search.found, SystemTime::now()),
+            )?;
+        }
         let mut kept = 0;
         for file in &search.found {
             match self.copy(sink, file, &limits).await {
@@ -288,6 +296,18 @@ impl Files {
             }
         }
     }
+}
+
+/// Sizes and times of the files: an empty log beside a rotated one that grows tells more than either's text.
+fn index(found: &[Found], now: SystemTime) -> Value {
+    let rows = found.iter().map(|f| {
+        let age = now.duration_since(f.modified).unwrap_or_default().as_secs();
+        let modified = chrono::DateTime::<chrono::Utc>::from(f.modified);
+        let path = f.path.to_string_lossy();
+        json!({"path": path, "file": path.trim_start_matches('/'), "bytes": f.size, "age_s": age,
+            "modified": modified.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)})
+    });
+    json!({"files": rows.collect::<Vec<_>>()})
 }
 
 /// The format of a configuration file; one without an extension that says it is read as `key=value` lines.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Url, redirect};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::target::{Credentials, Origin, Target, authority};
 use super::tls::{self, Verify};
@@ -26,6 +26,7 @@ pub(in crate::collect) struct Http {
     origin: Origin,
     shown: String,
     timeout: Duration,
+    seen: tls::Seen,
 }
 
 /// A whole answer of bounded size.
@@ -88,13 +89,14 @@ impl Http {
     pub(super) fn new(target: &Target, timeout: Duration) -> Result<Self, CollectError> {
         let credentials = &target.credentials;
         let builder = builder(timeout);
+        let seen = tls::Seen::default();
         let builder = if target.url.scheme() == "https" {
             let files = tls::Files {
                 ca: credentials.ca_file.clone(),
                 cert: credentials.cert_file.clone(),
                 key: credentials.key_file.clone(),
             };
-            builder.tls_backend_preconfigured(tls::config(&files, Verify::Full)?).tls_info(true)
+            builder.tls_backend_preconfigured(tls::config_seen(&files, Verify::Full, &seen)?).tls_info(true)
         } else {
             builder
         };
@@ -105,6 +107,7 @@ impl Http {
             origin: target.origin,
             shown: format!("{}://{}", target.url.scheme(), authority(&target.url)),
             timeout,
+            seen,
         })
     }
 
@@ -133,6 +136,7 @@ impl Http {
             origin,
             shown: format!("unix:{}", socket.display()),
             timeout,
+            seen: tls::Seen::default(),
         })
     }
 
@@ -148,9 +152,19 @@ impl Http {
         &self.shown
     }
 
+    /// What the last handshake showed, where there was one.
+    pub(super) fn tls(&self) -> Option<tls::Shown> {
+        self.seen.lock().ok().and_then(|seen| seen.clone())
+    }
+
     /// One GET; the body up to `cap` bytes.
     pub(in crate::collect) async fn get(&self, sink: &Sink, path: &str, cap: usize) -> Result<Reply, CollectError> {
-        self.ask(sink, Method::GET, path, None, cap).await
+        self.ask(Some(sink), Method::GET, path, None, cap).await
+    }
+
+    /// As [`Http::get`], before there is a run that counts requests.
+    pub(super) async fn look(&self, path: &str, cap: usize) -> Result<Reply, CollectError> {
+        self.ask(None, Method::GET, path, None, cap).await
     }
 
     /// One POST of a protocol that reads with it.
@@ -161,12 +175,12 @@ impl Http {
         body: &Value,
         cap: usize,
     ) -> Result<Reply, CollectError> {
-        self.ask(sink, Method::POST, path, Some(body), cap).await
+        self.ask(Some(sink), Method::POST, path, Some(body), cap).await
     }
 
     async fn ask(
         &self,
-        sink: &Sink,
+        sink: Option<&Sink>,
         method: Method,
         path: &str,
         body: Option<&Value>,
@@ -180,7 +194,9 @@ impl Http {
             let mut body = Vec::new();
             let mut cut = false;
             while let Some(chunk) = response.chunk().await.map_err(|e| self.error(e))? {
-                sink.received(chunk.len() as u64);
+                if let Some(sink) = sink {
+                    sink.received(chunk.len() as u64);
+                }
                 let room = cap - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {
@@ -198,7 +214,7 @@ impl Http {
 
     /// Opens an answer that is read piece by piece, each within the deadline of a request.
     pub(super) async fn open(&self, sink: &Sink, path: &str) -> Result<Stream<'_>, CollectError> {
-        match tokio::time::timeout(self.timeout, self.send(sink, Method::GET, path, None)).await {
+        match tokio::time::timeout(self.timeout, self.send(Some(sink), Method::GET, path, None)).await {
             Ok(response) => Ok(Stream { http: self, response: response? }),
             Err(_) => Err(self.late()),
         }
@@ -206,12 +222,14 @@ impl Http {
 
     async fn send(
         &self,
-        sink: &Sink,
+        sink: Option<&Sink>,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<reqwest::Response, CollectError> {
-        sink.attempt();
+        if let Some(sink) = sink {
+            sink.attempt();
+        }
         let prefix = self.base.path().trim_end_matches('/');
         let url = self
             .base
@@ -254,6 +272,9 @@ impl Http {
         }
         let last = causes.last().cloned().unwrap_or_default();
         let all = causes.join(": ");
+        if let Some(says) = self.tls().filter(|_| error.is_connect()).and_then(|shown| shown.says()) {
+            return CollectError::Failed(format!("{}: TLS failed: {says}", self.shown));
+        }
         classify(&self.shown, self.origin, io, &all, &last, error.is_timeout(), error.is_connect())
     }
 }
@@ -369,17 +390,7 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, CollectErro
     builder.build().map_err(|e| CollectError::Failed(format!("the HTTP client cannot be made: {e}")))
 }
 
-/// What a certificate says, without its names.
+/// What the certificate of an answer says.
 fn certificate(info: &reqwest::tls::TlsInfo) -> Option<Value> {
-    let der = info.peer_certificate()?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
-    let validity = certificate.validity();
-    let time =
-        |at: x509_parser::time::ASN1Time| chrono::DateTime::from_timestamp(at.timestamp(), 0).map(|t| t.to_rfc3339());
-    Some(json!({
-        "subject": certificate.subject().to_string(),
-        "issuer": certificate.issuer().to_string(),
-        "not_before": time(validity.not_before),
-        "not_after": time(validity.not_after),
-    }))
+    tls::certificate(info.peer_certificate()?)
 }

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::http::Reply;
+use super::http::{Http, Reply};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Effect, ItemId};
 use crate::redact::Format;
@@ -76,9 +76,10 @@ pub(super) fn directory(kind: &str, name: &str) -> String {
 pub(super) fn note_connection(
     sink: &Sink,
     dir: &str,
-    address: &str,
+    http: &Http,
     result: Result<&Reply, &CollectError>,
 ) -> Result<(), CollectError> {
+    let address = http.shown();
     let document = match result {
         Ok(reply) => json!({
             "address": address,
@@ -92,6 +93,7 @@ pub(super) fn note_connection(
             "reachable": false,
             "outcome": error.outcome(),
             "error": error.to_string(),
+            "tls": http.tls().map(|shown| shown.facts()),
         }),
     };
     put_json(sink, &format!("{dir}/connection.json"), &document)

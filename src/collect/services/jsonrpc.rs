@@ -71,7 +71,7 @@ impl Node {
             let body = json!({"jsonrpc": "2.0", "id": number + 1, "method": method, "params": []});
             let reply = http.read_by_post(sink, "/", &body, ANSWER_MAX).await;
             if number == 0 {
-                note_connection(sink, &self.dir, http.shown(), reply.as_ref())?;
+                note_connection(sink, &self.dir, &http, reply.as_ref())?;
             }
             let reply = match reply {
                 Ok(reply) => reply,

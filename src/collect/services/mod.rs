@@ -6,10 +6,12 @@
 
 mod alertmanager;
 mod ask;
+mod detect;
 mod docker;
 mod endpoint;
 mod etcd;
 mod files;
+mod grafana;
 mod http;
 mod item;
 mod jsonrpc;
@@ -21,6 +23,7 @@ mod scrub;
 mod target;
 mod tls;
 
+pub use detect::{Found, detect};
 pub(in crate::collect) use http::Http;
 pub use plan::items;
 pub use target::{Ambient, VARIABLES};

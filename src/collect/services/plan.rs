@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::item::{ServiceItem, Unusable, directory};
 use super::target::{Ambient, Resolver, Target};
-use super::{alertmanager, docker, endpoint, etcd, files, jsonrpc, postgres, prometheus};
+use super::{alertmanager, docker, endpoint, etcd, files, grafana, jsonrpc, postgres, prometheus};
 use crate::collect::placeholder::Values;
 use crate::collect::{CollectError, Item, Lane, Limits};
 use crate::profile::Profile;
@@ -33,6 +33,10 @@ pub fn items(
     for own in &profile.alertmanager {
         let targets = resolver.targets(&own.name, &own.url, &own.auth);
         each(&mut items, "alertmanager", &own.name, targets, |t| alertmanager::item(t, timeout));
+    }
+    for own in &profile.grafana {
+        let targets = resolver.targets(&own.name, &own.url, &own.auth);
+        each(&mut items, "grafana", &own.name, targets, |t| grafana::item(t, timeout));
     }
     for own in &profile.etcd {
         match resolver.targets("", &own.url, &own.auth) {

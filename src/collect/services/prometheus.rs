@@ -47,7 +47,7 @@ impl Prometheus {
     async fn run(&self, sink: &Sink) -> Result<Done, CollectError> {
         let http = Arc::new(Http::new(&self.target, self.limits.request_timeout)?);
         let first = http.get(sink, "/api/v1/status/buildinfo", DOCUMENT_MAX).await;
-        note_connection(sink, &self.dir, http.shown(), first.as_ref())?;
+        note_connection(sink, &self.dir, &http, first.as_ref())?;
         let build = first?;
         if let Some(refusal) = build.refusal() {
             return Err(refusal);

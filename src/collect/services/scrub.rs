@@ -148,12 +148,79 @@ pub(super) fn clean_urls(text: &str) -> String {
     out
 }
 
-/// Cleans the URLs in lines of text. Metrics of Prometheus have the address of each remote write as a label, with user and query.
-pub(super) fn clean_lines(lines: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memmem::find(lines, b"://").is_none() {
+/// Labels of metrics whose values are nobody's business: what images and their makers wrote, variables, serial numbers.
+const LABELS: [&str; 12] = [
+    "address",
+    "asset_tag",
+    "board_asset_tag",
+    "board_serial",
+    "broadcast",
+    "chassis_asset_tag",
+    "chassis_serial",
+    "product_serial",
+    "product_uuid",
+    "serial",
+    "serial_number",
+    "system_uuid",
+];
+/// Labels of containers that say to which project and service they belong.
+const COMPOSE: [&str; 2] = ["container_label_com_docker_compose_project", "container_label_com_docker_compose_service"];
+
+/// Empties the values of labels of metrics that may hold credentials or tell one machine from all others.
+fn clean_labels(lines: &[u8]) -> Cow<'_, [u8]> {
+    const MARKS: [&[u8]; 6] = [b"container_label_", b"container_env_", b"serial", b"address=", b"uuid=", b"asset_tag"];
+    if !MARKS.iter().any(|mark| memchr::memmem::find(lines, mark).is_some())
+        && memchr::memmem::find(lines, b"broadcast=").is_none()
+    {
         return Cow::Borrowed(lines);
     }
-    Cow::Owned(clean_urls(&String::from_utf8_lossy(lines)).into_bytes())
+    let mut out = Vec::with_capacity(lines.len());
+    for line in lines.split_inclusive(|b| *b == b'\n') {
+        match memchr::memchr(b'{', line).filter(|_| !line.starts_with(b"#")) {
+            Some(open) => {
+                out.extend_from_slice(&line[..=open]);
+                labels(&line[open + 1..], &mut out);
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Copies `name="value",...} 1` without the values that must go.
+fn labels(mut rest: &[u8], out: &mut Vec<u8>) {
+    loop {
+        let Some(equals) = rest.windows(2).position(|w| w == b"=\"").filter(|at| !rest[..*at].contains(&b'}')) else {
+            out.extend_from_slice(rest);
+            return;
+        };
+        let name = String::from_utf8_lossy(rest[..equals].trim_ascii()).trim_start_matches(['"', ',', ' ']).to_owned();
+        out.extend_from_slice(&rest[..equals + 2]);
+        rest = &rest[equals + 2..];
+        let mut escaped = false;
+        let end = rest
+            .iter()
+            .position(|b| {
+                let ends = *b == b'"' && !escaped;
+                escaped = *b == b'\\' && !escaped;
+                ends
+            })
+            .unwrap_or(rest.len());
+        let hidden = LABELS.contains(&name.as_str())
+            || name.starts_with("container_env_")
+            || name.starts_with("container_label_") && !COMPOSE.contains(&name.as_str());
+        out.extend_from_slice(if hidden && end > 0 { REMOVED.as_bytes() } else { &rest[..end] });
+        rest = &rest[end..];
+    }
+}
+
+/// Cleans metrics: values of some labels, and the URLs in lines. Those of Prometheus have the address of each remote write as a label, with user and query.
+pub(super) fn clean_lines(lines: &[u8]) -> Cow<'_, [u8]> {
+    let lines = clean_labels(lines);
+    if memchr::memmem::find(&lines, b"://").is_none() {
+        return lines;
+    }
+    Cow::Owned(clean_urls(&String::from_utf8_lossy(&lines)).into_bytes())
 }
 
 /// Cleans the URLs of every text inside a document.
@@ -222,6 +289,22 @@ mod tests {
     }
 
     #[test]
+    fn labels_that_tell_too_much_are_emptied() {
+        for (text, want) in [
+            (
+                "a{container_label_note=\"planted\",container_label_com_docker_compose_service=\"node-1\",name=\"n\"} 1\n",
+                "a{container_label_note=\"removed\",container_label_com_docker_compose_service=\"node-1\",name=\"n\"} 1\n",
+            ),
+            ("d{product_serial=\"pl\\\"an}ted\", x=\"y\"} 1\nb 2", "d{product_serial=\"removed\", x=\"y\"} 1\nb 2"),
+            ("n{address=\"\",device=\"lo\"} 1", "n{address=\"\",device=\"lo\"} 1"),
+            ("# HELP address={x}\nplain_address 1\n", "# HELP address={x}\nplain_address 1\n"),
+            ("a{container_env_k=\"planted", "a{container_env_k=\"removed"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&clean_lines(text.as_bytes())), want);
+        }
+    }
+
+    #[test]
     fn the_same_person_has_the_same_number() {
         let mut people = People::default();
         assert_eq!([people.number("a"), people.number("b"), people.number("a")], ["person-1", "person-2", "person-1"]);
@@ -231,6 +314,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "[a:/?@&= \"é]{0,60}") {
             let _ = clean_urls(&text);
+            let _ = clean_lines(format!("container_env_{{a=\"{text}").as_bytes());
             let _ = config(&text);
         }
     }

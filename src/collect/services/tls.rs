@@ -1,7 +1,7 @@
 //! TLS for clients of services: the system's authorities or a file, a client certificate, and how much is verified.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,6 +9,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use serde_json::{Value, json};
 
 use crate::collect::CollectError;
 
@@ -34,32 +35,104 @@ pub(super) struct Files {
     pub(super) key: Option<PathBuf>,
 }
 
+/// What a handshake showed, also when it failed.
+pub(super) type Seen = Arc<Mutex<Option<Shown>>>;
+
+/// The certificate that a server showed, and what is wrong with it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    der: Vec<u8>,
+    /// `expired`, `not-yet-valid`, `wrong-name`, `self-signed`, `unknown-authority` or `refused`.
+    pub(super) problem: Option<&'static str>,
+}
+
+impl Shown {
+    /// What the certificate says, as it stands in `connection.json`.
+    pub(super) fn facts(&self) -> Value {
+        let mut facts = certificate(&self.der).unwrap_or_else(|| json!({"unreadable": true}));
+        facts["problem"] = json!(self.problem);
+        facts
+    }
+
+    /// What is wrong, and what to try.
+    pub(super) fn says(&self) -> Option<String> {
+        let end = |key: &str| self.facts()[key].as_str().unwrap_or("an unknown time").to_owned();
+        Some(match self.problem? {
+            "expired" => format!("its certificate ended at {} (try: renew it on the server)", end("not_after")),
+            "not-yet-valid" => {
+                format!("its certificate begins at {} (try: compare the clocks of both machines)", end("not_before"))
+            }
+            "wrong-name" => {
+                "its certificate is not for this name (try: ask it by a name of its certificate)".to_owned()
+            }
+            "self-signed" => {
+                "its certificate is signed by itself (try: give its file as ca_file of the profile)".to_owned()
+            }
+            "unknown-authority" => {
+                "the authority of its certificate is not known here (try: give the file of its authority)".to_owned()
+            }
+            _ => "its certificate is refused (try: openssl x509 -text on it)".to_owned(),
+        })
+    }
+}
+
+/// What a certificate says, in DER.
+pub(super) fn certificate(der: &[u8]) -> Option<Value> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+    let validity = certificate.validity();
+    let time =
+        |at: x509_parser::time::ASN1Time| chrono::DateTime::from_timestamp(at.timestamp(), 0).map(|t| t.to_rfc3339());
+    Some(json!({
+        "subject": certificate.subject().to_string(),
+        "issuer": certificate.issuer().to_string(),
+        "not_before": time(validity.not_before),
+        "not_after": time(validity.not_after),
+    }))
+}
+
+/// The word for what a verifier found.
+fn problem(error: &Error, der: &[u8]) -> &'static str {
+    use CertificateError as E;
+    let own =
+        || x509_parser::parse_x509_certificate(der).is_ok_and(|(_, c)| c.subject().as_raw() == c.issuer().as_raw());
+    match error {
+        Error::InvalidCertificate(E::Expired | E::ExpiredContext { .. }) => "expired",
+        Error::InvalidCertificate(E::NotValidYet | E::NotValidYetContext { .. }) => "not-yet-valid",
+        Error::InvalidCertificate(E::NotValidForName | E::NotValidForNameContext { .. }) => "wrong-name",
+        Error::InvalidCertificate(_) if own() => "self-signed",
+        Error::InvalidCertificate(E::UnknownIssuer) => "unknown-authority",
+        _ => "refused",
+    }
+}
+
 /// The configuration of a client.
 ///
 /// # Errors
 /// When a file cannot be read or holds no certificate or key; the text names the file.
 pub(super) fn config(files: &Files, verify: Verify) -> Result<ClientConfig, CollectError> {
+    config_seen(files, verify, &Seen::default())
+}
+
+/// As [`config`]; the certificate that the server shows is left in `seen`.
+///
+/// # Errors
+/// As [`config`].
+pub(super) fn config_seen(files: &Files, verify: Verify, seen: &Seen) -> Result<ClientConfig, CollectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let bad = |e: Error| CollectError::Failed(format!("TLS cannot be set up: {e}"));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(bad)?;
-    let builder = match verify {
-        Verify::Nothing => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Lenient { chain: None, provider: Arc::clone(&provider) })),
-        Verify::Full => builder.with_root_certificates(roots(files.ca.as_deref())?),
-        Verify::Chain => {
+    let chain = match verify {
+        Verify::Nothing => None,
+        Verify::Full | Verify::Chain => {
             let roots = Arc::new(roots(files.ca.as_deref())?);
-            let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                .build()
-                .map_err(|e| CollectError::Failed(format!("TLS cannot be set up: {e}")))?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Lenient {
-                chain: Some(chain),
-                provider: Arc::clone(&provider),
-            }))
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+            Some(chain.map_err(|e| CollectError::Failed(format!("TLS cannot be set up: {e}")))?)
         }
     };
+    let verifier = Verifier { chain, name: verify == Verify::Full, seen: Arc::clone(seen), provider };
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     match (&files.cert, &files.key) {
         (Some(cert), key) => {
             let chain = certificates(cert)?;
@@ -109,14 +182,17 @@ fn read(file: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, CollectError> {
     super::files::read_small(file, PEM_MAX).map_err(|e| CollectError::from_io(&file.display().to_string(), &e))
 }
 
-/// Verifies signatures, but not the host's name, and the chain only where there is one to verify against.
+/// Verifies signatures always, the chain where there is one to verify against, and the host's name where that is wanted.
+/// It leaves what it saw where its owner can find it.
 #[derive(Debug)]
-struct Lenient {
+struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
+    name: bool,
+    seen: Seen,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -125,14 +201,23 @@ impl ServerCertVerifier for Lenient {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
-        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The name is checked after the chain, so the chain holds.
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
+        let verified = match &self.chain {
+            None => Ok(ServerCertVerified::assertion()),
+            Some(chain) => {
+                match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+                    // The name is checked after the chain, so the chain holds.
+                    Err(Error::InvalidCertificate(
+                        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                    )) if !self.name => Ok(ServerCertVerified::assertion()),
+                    other => other,
+                }
+            }
+        };
+        if let Ok(mut seen) = self.seen.lock() {
+            let problem = verified.as_ref().err().map(|e| problem(e, end_entity));
+            *seen = Some(Shown { der: end_entity.to_vec(), problem });
         }
+        verified
     }
 
     fn verify_tls12_signature(

@@ -8,8 +8,6 @@ use std::borrow::Cow;
 const MAX_DEPTH: usize = 256;
 /// Field that says which client wrote which field: a third of most objects, and of no use here.
 const MANAGED_FIELDS: &str = "managedFields";
-/// Members that most objects do not exceed.
-const TYPICAL: usize = 8;
 /// Longest number that is in the range of any reader, whatever its digits are.
 const PLAIN_NUMBER: usize = 18;
 
@@ -33,7 +31,7 @@ pub(super) struct Parsed<'a> {
 impl<'a> Node<'a> {
     /// Parses one JSON document, without its `managedFields`. The error says why it is none.
     pub(super) fn parse(text: &'a str) -> Result<Parsed<'a>, String> {
-        let mut parser = Parser { text, at: 0, shortened: false };
+        let mut parser = Parser { text, at: 0, shortened: false, members: Vec::new(), items: Vec::new() };
         let node = parser.value(0)?;
         parser.blank();
         if parser.at == text.len() {
@@ -152,6 +150,9 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     shortened: bool,
+    /// Members and items of what is open, so that each object and list is allocated once and at its size.
+    members: Vec<(Cow<'a, str>, Node<'a>)>,
+    items: Vec<Node<'a>>,
 }
 
 impl<'a> Parser<'a> {
@@ -199,7 +200,7 @@ impl<'a> Parser<'a> {
 
     fn object(&mut self, depth: usize) -> Result<Node<'a>, String> {
         self.at += 1;
-        let mut members = Vec::new();
+        let outer = self.members.len();
         let mut first = true;
         loop {
             self.blank();
@@ -220,10 +221,7 @@ impl<'a> Parser<'a> {
                 self.shortened = true;
             } else {
                 let value = self.value(depth + 1)?;
-                if members.is_empty() {
-                    members.reserve(TYPICAL);
-                }
-                members.push((key, value));
+                self.members.push((key, value));
             }
             self.blank();
             match self.peek() {
@@ -233,18 +231,19 @@ impl<'a> Parser<'a> {
             }
         }
         self.at += 1;
-        Ok(Node::Object(members))
+        Ok(Node::Object(self.members.drain(outer..).collect()))
     }
 
     fn list(&mut self, depth: usize) -> Result<Node<'a>, String> {
         self.at += 1;
-        let mut items = Vec::new();
+        let outer = self.items.len();
         loop {
             self.blank();
-            if self.peek() == Some(b']') && items.is_empty() {
+            if self.peek() == Some(b']') && self.items.len() == outer {
                 break;
             }
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            self.items.push(item);
             self.blank();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -253,7 +252,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.at += 1;
-        Ok(Node::List(items))
+        Ok(Node::List(self.items.drain(outer..).collect()))
     }
 
     /// Passes over a value of which nothing is kept. Only its strings and brackets are looked at.

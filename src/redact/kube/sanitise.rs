@@ -286,6 +286,8 @@ impl<'a> Sanitiser<'a> {
     /// Flags and their values in a list of arguments; scripts behind `sh -c`.
     fn arguments(&mut self, items: &mut [Node<'_>]) {
         let mut secret: Option<Class> = None;
+        // Its flag for the password has no name.
+        let redis = matches!(items.first(), Some(Node::Text(tool)) if tool.ends_with("redis-cli"));
         for item in items {
             let Node::Text(text) = item else {
                 secret = None;
@@ -300,6 +302,8 @@ impl<'a> Sanitiser<'a> {
             }
             if text.contains('\n') {
                 self.document(Format::Text, text);
+            } else if redis && text == "-a" {
+                secret = Some(Class::Secret(engine::PASSWORD));
             } else if text.starts_with('-') && !text.contains(['=', ' ']) {
                 let class = classify(text.trim_start_matches('-').as_bytes());
                 secret = matches!(class, Class::Secret(_) | Class::Hex(_)).then_some(class);

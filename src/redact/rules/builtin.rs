@@ -4,12 +4,14 @@ use super::Problem;
 use super::load::{Source, parse};
 
 /// Name and text of each built-in rule file. A test keeps the table equal to the folder.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
     ("cloud.toml", include_str!("../../../redaction-rules/cloud.toml")),
     ("forges.toml", include_str!("../../../redaction-rules/forges.toml")),
     ("infrastructure.toml", include_str!("../../../redaction-rules/infrastructure.toml")),
     ("platforms.toml", include_str!("../../../redaction-rules/platforms.toml")),
     ("services.toml", include_str!("../../../redaction-rules/services.toml")),
+    ("tools.toml", include_str!("../../../redaction-rules/tools.toml")),
+    ("wallet.toml", include_str!("../../../redaction-rules/wallet.toml")),
 ];
 
 pub(super) fn sources() -> Result<Vec<Source>, Problem> {

@@ -56,8 +56,8 @@ impl Scan<'_> {
             Some((open, from)) if close_of(bytes, from, line_end, open).is_some() => {
                 (from, close_of(bytes, from, line_end, open).unwrap_or(line_end))
             }
-            // A delimiter in front is part of the argument.
-            _ => (from, bare_end(bytes, from + 1, line_end)),
+            // A delimiter in front is part of the argument; a reference is read from its sign on.
+            _ => (from, bare_end(bytes, from + usize::from(bytes[from] != b'$'), line_end)),
         };
         self.judged(class, from, to, None);
     }

@@ -45,7 +45,7 @@ impl Scan<'_> {
         if let Some(quotes) = key.quotes {
             at += usize::from(quotes.level) + 1;
         }
-        let spaced = skip_blank(bytes, at, line_end);
+        let spaced = skip_style(bytes, at, line_end);
         let after = if bytes.get(spaced) == Some(&b']') { skip_blank(bytes, spaced + 1, line_end) } else { spaced };
         let Some((value_at, sign)) = separator(bytes, after, line_end) else {
             if bytes.get(key.end) == Some(&b'>') && key.start > 0 && bytes[key.start - 1] == b'<' {
@@ -209,12 +209,11 @@ impl Scan<'_> {
                 || (tight && loud)
                 || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
         let to = if whole_line { line_value_end(bytes, at, line_end) } else { bare_end(bytes, at, line_end) };
-        if sign == b':'
-            && !whole_line
-            && self.env.format != Format::Json
-            && is_prose(self.env.set, bytes, at, to, line_end)
-        {
-            return;
+        if sign == b':' && !whole_line && is_prose(self.env.set, bytes, at, to, line_end) {
+            self.spoken(key, class, at.saturating_sub(1));
+            if self.env.format != Format::Json {
+                return;
+            }
         }
         // A bare number under a quoted key is JSON; its replacement needs the quotes of the key.
         let quotes = match (key.quotes, self.env.format) {
@@ -417,7 +416,10 @@ impl Scan<'_> {
         let word = &bytes[key.start..key.end];
         let is = |list: &[&str]| list.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
         if from > at && is(&["requirepass", "masterauth", "chpasswd"])
-            || (from > at && is(&["password", "passwd"]) && argument::is_netrc(&bytes[key.line.0..key.start]))
+            || (from > at
+                && is(&["password", "passwd"])
+                && !matches!(bytes.get(from), Some(b'"' | b'\''))
+                && argument::is_netrc(&bytes[key.line.0..key.start]))
         {
             let to = bare_end(bytes, from, line_end);
             return self.judged(Class::Secret(engine::PASSWORD), from, to, None);
@@ -453,6 +455,7 @@ impl Scan<'_> {
         if matches!(class, Class::Secret(engine::MNEMONIC)) {
             self.phrase_nearby(key.end, line_end);
         }
+        self.spoken(key, class, at);
     }
 
     /// `seed phrase for wallet x is w1 w2 ...`: a run of at least twelve words within reach.
@@ -511,7 +514,23 @@ fn separator(bytes: &[u8], at: usize, end: usize) -> Option<(usize, u8)> {
         [b'%', b'3', b'A' | b'a', ..] => (3, b':'),
         _ => return None,
     };
-    Some((skip_blank(bytes, at + len, end), sign))
+    Some((skip_style(bytes, at + len, end), sign))
+}
+
+/// Behind blanks and colours: a name, its sign and its value may each have their own, as logs for terminals have.
+fn skip_style(bytes: &[u8], at: usize, end: usize) -> usize {
+    let mut at = skip_blank(bytes, at, end);
+    while let Some(b'\x1b' | b'\\') = bytes.get(at).filter(|_| at < end) {
+        let rest = &bytes[at..end];
+        let lead = [&b"\x1b["[..], b"\\u001b[", b"\\x1b["].into_iter().find(|lead| rest.starts_with(lead));
+        let Some(lead) = lead.map(<[u8]>::len) else { break };
+        let digits = rest[lead..].iter().take(12).take_while(|b| b.is_ascii_digit() || **b == b';').count();
+        if rest.get(lead + digits) != Some(&b'm') {
+            break;
+        }
+        at = skip_blank(bytes, at + lead + digits + 1, end);
+    }
+    at
 }
 
 /// The end of a header's value: the end of the line or of the string around it.

@@ -289,11 +289,12 @@ fn windows(bits: &[u64; WORDS], block: &[u8; REACH]) -> u32 {
     for part in 0..BLOCK / 4 {
         let (low, high) = (load(8 * part), load(8 * part + 2));
         let (low, high) = ((low, gray(low)), (high, gray(high)));
-        let four = [(low, 0), (low, 16), (low, 32), (high, 32)];
-        for (i, ((text, gray), shift)) in four.into_iter().enumerate() {
-            let bit = bits[hash((text >> shift) as u32)] >> (gray >> (shift + 16) & 63) & 1;
-            found |= (bit as u32) << (4 * part + i);
-        }
+        let is_set = |(text, gray): (u64, u64), shift: u32| {
+            u32::from(bits[hash((text >> shift) as u32)] >> (gray >> (shift + 16) & 63) & 1 != 0)
+        };
+        let four = is_set(low, 0) | is_set(low, 16) << 1 | is_set(low, 32) << 2 | is_set(high, 32) << 3;
+        // The first four end up lowest.
+        found = found >> 4 | four << (BLOCK - 4);
     }
     found
 }

@@ -15,6 +15,7 @@ mod pair;
 mod pem;
 mod region;
 mod rule;
+mod spoken;
 mod url;
 pub(super) mod value;
 mod vocabulary;

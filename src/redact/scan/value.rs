@@ -47,7 +47,7 @@ pub(super) fn bare_end(bytes: &[u8], from: usize, end: usize) -> usize {
     let mut at = from + reference_len(&bytes[from.min(end)..end]);
     while at < end {
         match bytes[at] {
-            b' ' | b'\t' | b'\r' | b'\n' | 0 | b'"' | b'\'' | b'`' | b'<' | b'|' => break,
+            b' ' | b'\t' | b'\r' | b'\n' | 0 | 0x1b | b'"' | b'\'' | b'`' | b'<' | b'|' => break,
             // A backslash in front of a quote or a letter is an escape of the string around.
             b'\\'
                 if bytes[at..end]

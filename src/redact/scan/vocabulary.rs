@@ -172,6 +172,7 @@ pub(super) const NEGATIVE_LAST: &[&str] = &[
     "index",
     "number",
     "num",
+    "stdin",
     "fingerprint",
     "annotations",
     "labels",

@@ -37,8 +37,9 @@ struct Known {
     ruled: Option<(u64, Class)>,
 }
 
-/// Classes of names that were met, because content has few names and many of each. Each name has one place, which it
-/// takes from another one, so that a look-up costs the same whatever the names are.
+/// Classes of names that were met, because content has few names and many of each. Each name has two places that it
+/// shares with others and takes from the one that was met least lately, so that a look-up costs the same whatever the
+/// names are.
 #[derive(Default)]
 struct Classes {
     places: Vec<Known>,
@@ -52,7 +53,11 @@ impl Classes {
         if self.places.is_empty() {
             self.places.resize_with(Self::PLACES, Known::default);
         }
-        let known = &mut self.places[Self::place(key)];
+        let place = Self::place(key);
+        if self.places[place].name != key {
+            self.places.swap(place, place ^ 1);
+        }
+        let known = &mut self.places[place];
         if known.name != key {
             known.name.clear();
             known.name.extend_from_slice(key);

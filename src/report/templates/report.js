@@ -36,6 +36,29 @@ for (const table of document.querySelectorAll("table[data-sort]")) {
     });
   });
 }
+for (const button of document.querySelectorAll("[data-open]")) {
+  const all = document.querySelectorAll(button.dataset.open);
+  if (all.length < 2) continue;
+  button.parentElement.hidden = false;
+  const words = [button.textContent, "Close all findings"];
+  button.addEventListener("click", () => {
+    const open = button.textContent === words[0];
+    for (const d of all) d.open = open;
+    button.textContent = words[open ? 1 : 0];
+  });
+}
+// A link to a finding opens it.
+const reveal = () => {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target && target.tagName === "DETAILS") target.open = true;
+};
+addEventListener("hashchange", reveal);
+reveal();
+let closed = [];
 addEventListener("beforeprint", () => {
-  for (const d of document.querySelectorAll("details")) d.open = true;
+  closed = [...document.querySelectorAll("details:not([open])")];
+  for (const d of closed) d.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const d of closed) d.open = false;
 });

@@ -30,8 +30,15 @@ fn has_own_rule(object: &Conditioned) -> bool {
     ) || object.group == "metrics.k8s.io"
 }
 
-fn is_bad(condition: &Condition) -> bool {
+fn is_bad(group: &str, condition: &Condition) -> bool {
     match condition.kind.as_str() {
+        // Words of the operator lifecycle manager.
+        "CatalogSourcesUnhealthy" | "InstallPlanFailed" | "ResolutionFailed" | "BundleUnpackFailed"
+            if group == "operators.coreos.com" =>
+        {
+            condition.status == "True"
+        }
+        "Installed" | "Serving" if group.ends_with("operatorframework.io") => condition.status == "False",
         "Ready" | "Available" | "Healthy" | "Synced" | "Accepted" | "Programmed" | "ResolvedRefs" => {
             condition.status == "False"
         }
@@ -42,8 +49,10 @@ fn is_bad(condition: &Condition) -> bool {
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     for (subject, object) in facts.others.iter().filter(|(_, o)| !has_own_rule(o)) {
-        let bad =
-            object.conditions.iter().find(|c| is_bad(c) && c.since.is_none_or(|since| facts.now - since > LASTING));
+        let bad = object
+            .conditions
+            .iter()
+            .find(|c| is_bad(&object.group, c) && c.since.is_none_or(|since| facts.now - since > LASTING));
         let Some(bad) = bad else { continue };
         let certificate = object.group == "cert-manager.io";
         out.push(
@@ -64,7 +73,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                 text::line(if bad.message.is_empty() { &bad.reason } else { &bad.message }, 140)
             ))
             .meaning(format!("The controller of {} cannot do what the object asks for.", object.kind))
-            .seen_in([object.at.evidence_at("/status/conditions", &bad.show())])
+            .seen_in([object.at.evidence_at("/status", &bad.show())])
             .confidence(0.7)
             .between(bad.since, None)
             .reaches((!object.secret.is_empty()).then(|| Subject::new("secret", &object.key.0, &object.secret)))

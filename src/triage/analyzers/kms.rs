@@ -94,10 +94,17 @@ fn peers_unknown(facts: &Facts, health: &Health) -> Draft {
         .because(why)
         .confidence(if timed_out { 0.7 } else { 0.5 })
         .reaches(core_pods(facts, health))
+        .reaches(swallowing_peers(facts, health))
         .remedy([
             "Ask again with a deadline beyond the network timeout, which names the peer: casefile collect --set grpc_timeout=320s --item-timeout 11m --timeout 15m --only 'grpc/*'".to_owned(),
             format!("Look for an error of GetHealthStatus in the core's log: kubectl -n {} logs -l app=kms-core -c kms-core --tail 200", health.pod.0),
         ])
+}
+
+/// Peers that swallow packets, as seen from here: each of them makes the core wait.
+fn swallowing_peers(facts: &Facts, health: &Health) -> Vec<Subject> {
+    let probes = facts.probes.iter().filter(|p| p.pod.0 == health.pod.0 && !p.own && p.verdict == "black-holed");
+    probes.map(|p| peer_subject(facts, &p.host)).collect()
 }
 
 /// The causes that the answers to clients hide.
@@ -176,7 +183,8 @@ fn peers(facts: &Facts, health: &Health, network: &NetworkView, out: &mut Vec<Dr
             format!("Check this party first: egress rules, DNS and its own certificate: kubectl -n {} get networkpolicies,services", health.pod.0),
         ]);
     } else {
-        draft = draft.remedy([format!("Ask the operators of party {} whether their core runs", ids(&down))]);
+        let parties = if down.len() == 1 { "party" } else { "parties" };
+        draft = draft.remedy([format!("Ask the operators of {parties} {} whether their core runs", ids(&down))]);
     }
     let transport = down.iter().any(|p| p.error.contains("transport error"));
     draft = draft.remedy([

@@ -2,11 +2,13 @@
 
 mod access;
 mod alerts;
+mod capacity;
 mod certificates;
 mod cluster;
 mod common;
 mod conditions;
 mod containers;
+mod deprecated;
 mod drift;
 mod events;
 mod exits;
@@ -55,6 +57,7 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     soften(facts, &mut drafts);
     storage::analyze(facts, &mut drafts);
     nodes::analyze(facts, &mut drafts);
+    capacity::analyze(facts, &mut drafts);
     services::analyze(facts, &mut drafts);
     policy::analyze(facts, &mut drafts);
     certificates::analyze(facts, &mut drafts);
@@ -62,6 +65,7 @@ pub(super) fn run(context: &Context<'_>) -> Vec<Draft> {
     access::analyze(facts, &mut drafts);
     drift::analyze(facts, &mut drafts);
     helm::analyze(facts, &mut drafts);
+    deprecated::analyze(facts, &mut drafts);
     conditions::analyze(facts, &mut drafts);
     kms::analyze(facts, &mut drafts);
     kms_config::analyze(facts, &mut drafts);

@@ -61,7 +61,8 @@ fn subject(name: &str) -> Subject {
     Subject::new("node", "", name)
 }
 
-fn minor(version: &str) -> Option<u32> {
+/// The minor version of Kubernetes.
+pub(super) fn minor(version: &str) -> Option<u32> {
     let mut parts = version.trim_start_matches('v').split('.');
     let major: u32 = parts.next()?.parse().ok()?;
     (major == 1).then(|| parts.next()?.trim_end_matches('+').parse().ok()).flatten()
@@ -107,6 +108,28 @@ fn by_condition(facts: &Facts, name: &str, node: &Node, condition: &Condition) -
             "Pods on the node cannot reach others.",
             "Check the pods of the network plugin on the node: kubectl -n kube-system get pods -o wide",
         ),
+        // What the node problem detector adds; a kubelet does not look at it and keeps calling the node ready.
+        ("ReadonlyFilesystem", "True") => (
+            "node-problem",
+            Category::Storage,
+            "has a file system that can only be read",
+            "Programs on the node cannot write; the kernel does this after errors of the disk.",
+            "On the node: read the kernel log for errors of the disk, and replace it: dmesg --level err,warn | tail",
+        ),
+        (
+            "KernelDeadlock"
+            | "CorruptDockerOverlay2"
+            | "FrequentKubeletRestart"
+            | "FrequentContainerdRestart"
+            | "FrequentUnregisterNetDevice",
+            "True",
+        ) => (
+            "node-problem",
+            Category::Resources,
+            "has a problem below its pods",
+            "The node problem detector found it in the log of the machine. Pods on the node may hang or lose their network.",
+            "Move its pods away and repair or replace the machine: kubectl drain --ignore-daemonsets NODE",
+        ),
         _ => return None,
     };
     let pods: Vec<&str> =
@@ -130,7 +153,7 @@ fn by_condition(facts: &Facts, name: &str, node: &Node, condition: &Condition) -
             .because(format!("the node's condition {} is {}", condition.kind, condition.status))
             .confidence(0.95)
             .between(condition.since, event.and_then(|e| e.last))
-            .remedy([step.to_owned(), format!("See its state and events: kubectl describe node {name}")]),
+            .remedy([step.replace("NODE", name), format!("See its state and events: kubectl describe node {name}")]),
     )
 }
 

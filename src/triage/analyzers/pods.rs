@@ -283,7 +283,7 @@ fn not_ready(facts: &Facts, pod: &Pod, explained: &BTreeSet<Subject>) -> Option<
         return Some(
             Draft::new("readiness-probe-failing", category, severity, Level::Two)
                 .about(pod.subject())
-                .title(format!("{{who}} runs and is not ready: its readiness probe fails: {}", text::line(why, 140)))
+                .title(format!("{{who}}: running and not ready, the readiness probe fails: {}", text::line(why, 140)))
                 .meaning("Services send it no requests until the probe succeeds.")
                 .seen_in([event.evidence()])
                 .seen_in(said.into_iter().flat_map(|c| c.evidence).take(1))
@@ -298,14 +298,15 @@ fn not_ready(facts: &Facts, pod: &Pod, explained: &BTreeSet<Subject>) -> Option<
                 ]),
         );
     }
+    // It may have been ready until long after its programs started.
+    let age = since.map_or(age, |since| age.min(facts.now - since));
+    let said = [condition.map_or("", |c| c.message.as_str()), &pod.message, &pod.reason];
+    let why = said.into_iter().find(|t| !t.is_empty()).unwrap_or("no reason is recorded");
+    let unknown = if pod.phase == "Unknown" { " and in phase Unknown" } else { "" };
     (age > READY_WITHIN).then(|| {
         Draft::new("pod-not-ready", Category::Startup, Severity::Warning, Level::Two)
             .about(pod.subject())
-            .title(format!(
-                "{{who}} is not ready since {}: {}",
-                text::duration(age),
-                condition.map_or_else(|| "no reason is recorded".to_owned(), |c| c.message.clone())
-            ))
+            .title(format!("{{who}}: not ready{unknown} since {}: {}", text::duration(age), text::line(why, 160)))
             .meaning("Services send it no requests.")
             .seen_in([pod.at.evidence_at(
                 "/status/conditions",

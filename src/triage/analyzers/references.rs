@@ -1,9 +1,9 @@
-//! Names that lead nowhere: Secrets to pull with, ports of services and Ingresses.
+//! Names that lead nowhere: Secrets to pull with, ports of services and Ingresses, what routes name.
 
 use super::images;
 use super::services::Labels;
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Facts, Pod, State};
+use crate::triage::facts::{Facts, Pod, Route, State};
 use crate::triage::finding::{Category, Level, Severity, Subject};
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
@@ -12,6 +12,69 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     }
     service_ports(facts, out);
     ingress_ports(facts, out);
+    for route in &facts.routes {
+        routes(facts, route, out);
+    }
+}
+
+/// What a route of the Gateway API names. Without its gateway it has no status that could say so.
+fn routes(facts: &Facts, route: &Route, out: &mut Vec<Draft>) {
+    let (namespace, name) = &route.key;
+    let draft = |rule: &str, what: &str, title: String, pointer: &str| {
+        Draft::new(rule, Category::Connectivity, Severity::Warning, Level::Two)
+            .about(Subject::new(&route.kind, namespace, name))
+            .title(title)
+            .seen_in([route.at.evidence_at(pointer, what)])
+            .same_when(format!("{namespace} {name} {what}"))
+            .because(format!("all such objects are listed, and {what} is not among them"))
+    };
+    for (at, gateway) in &route.gateways {
+        if !facts.listed("gateway.networking.k8s.io", "gateways", at)
+            || facts.gateways.contains(&(at.clone(), gateway.clone()))
+        {
+            continue;
+        }
+        out.push(
+            draft(
+                "route-gateway-missing",
+                &format!("gateway {at}/{gateway}"),
+                format!("{{who}} belongs to gateway {at}/{gateway}, which does not exist"),
+                "/spec/parentRefs",
+            )
+            .meaning("Nothing serves the route, and its status stays empty, because only a gateway would write it.")
+            .remedy([format!("Correct the name, or create the gateway: kubectl get gateways -A, then kubectl -n {namespace} edit {} {name}", route.kind.to_ascii_lowercase())]),
+        );
+    }
+    for ((at, service), port) in &route.backends {
+        if !facts.listed("", "services", at) {
+            continue;
+        }
+        let (what, title) = match facts.services.get(&(at.clone(), service.clone())) {
+            None => (
+                format!("service {at}/{service}"),
+                format!("{{who}} leads to service {at}/{service}, which does not exist"),
+            ),
+            Some(found) if *port > 0 && found.ports.iter().all(|p| p.port != *port) => {
+                let known: Vec<String> = found.ports.iter().map(|p| p.port.to_string()).collect();
+                (
+                    format!("port {port} of service {at}/{service}"),
+                    format!(
+                        "{{who}} leads to port {port} of service {at}/{service}, which has only {}",
+                        known.join(", ")
+                    ),
+                )
+            }
+            Some(_) => continue,
+        };
+        out.push(
+            draft("route-backend-missing", &what, title, "/spec/rules")
+                .meaning("The gateway answers requests of this rule with an error (500).")
+                .remedy([format!(
+                    "Correct the backend: kubectl -n {namespace} edit {} {name}",
+                    route.kind.to_ascii_lowercase()
+                )]),
+        );
+    }
 }
 
 /// A Secret that does not exist is no trouble while the image is there or public.

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use crate::triage::draft::Draft;
 use crate::triage::facts::{Facts, Key, Pod};
 use crate::triage::finding::{Category, Level, Severity, Subject};
 use crate::triage::text;
+
+/// How long a load balancer may take.
+const BALANCER_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     let by_label = Labels::new(facts);
@@ -62,6 +67,69 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
         }
     }
     ingresses(facts, out);
+    unclaimed(facts, out);
+    balancers(facts, out);
+}
+
+/// Ingresses that name no class where no class is the default: no controller takes them.
+fn unclaimed(facts: &Facts, out: &mut Vec<Draft>) {
+    if facts.default_ingress_class || !facts.listed("networking.k8s.io", "ingressclasses", "") {
+        return;
+    }
+    for ((namespace, name), ingress) in facts.ingresses.iter().filter(|(_, i)| i.unclaimed) {
+        let classes: Vec<&str> = facts.ingress_classes.iter().map(String::as_str).collect();
+        let known = if classes.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", text::names(&classes, 3))
+        };
+        out.push(
+            Draft::new("ingress-class-missing", Category::Configuration, Severity::Warning, Level::Two)
+                .about(Subject::new("ingress", namespace, name))
+                .title(format!("{{who}} names no ingress class, and no class is the default ({known})"))
+                .meaning("No controller serves this Ingress.")
+                .seen_in([ingress.at.evidence_at("/spec", "no ingressClassName, and no address in its status")])
+                .confidence(0.8)
+                .remedy([format!("Name the class of your controller in spec.ingressClassName: kubectl -n {namespace} edit ingress {name}")]),
+        );
+    }
+}
+
+/// Services that wait for a load balancer. Without an event nobody may be there to give one, which is known by those who built the cluster.
+fn balancers(facts: &Facts, out: &mut Vec<Draft>) {
+    for ((namespace, name), service) in &facts.services {
+        let old = service.created.is_some_and(|at| facts.now - at > BALANCER_WITHIN);
+        if service.kind != "LoadBalancer" || service.has_address || !old {
+            continue;
+        }
+        let subject = Subject::new("service", namespace, name);
+        let event =
+            facts.newest(&subject, &["SyncLoadBalancerFailed", "CreatingLoadBalancerFailed", "AllocationFailed"]);
+        let why = event.map_or_else(
+            || "nothing has answered its wish".to_owned(),
+            |e| text::line(e.message.trim_start_matches("Error syncing load balancer: "), 160),
+        );
+        out.push(
+            Draft::new(
+                "load-balancer-pending",
+                Category::Connectivity,
+                if event.is_some() { Severity::Warning } else { Severity::Info },
+                Level::Two,
+            )
+            .about(subject)
+            .title(format!("{{who}} gets no load balancer: {why}"))
+            .meaning("It can be reached inside of the cluster only.")
+            .seen_in([service.at.evidence_at("/status/loadBalancer", "type LoadBalancer, no address")])
+            .seen_in(event.map(crate::triage::facts::Event::evidence))
+            .confidence(0.85)
+            .between(event.and_then(|e| e.first).or(service.created), event.and_then(|e| e.last))
+            .times(event.map_or(1, |e| e.count))
+            .remedy([
+                format!("Read what the cloud or the load balancer's controller says: kubectl -n {namespace} describe service {name}"),
+                "Check its rights, quotas and the annotations of the service; without such a controller use NodePort or an Ingress".to_owned(),
+            ]),
+        );
+    }
 }
 
 /// The pods that a service selects, ready or not.

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::containers::owner_path;
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Condition, Event, Facts, Key, Workload};
+use crate::triage::facts::{Condition, CronJob, Event, Facts, Key, Workload};
 use crate::triage::finding::{Category, Level, Severity, Subject};
 use crate::triage::text;
 
@@ -39,6 +39,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             out.push(suspended("cronjob-suspended", subject, &job.at));
             continue;
         }
+        out.extend(not_scheduled(facts, &subject, job));
         let failing = job.last_schedule.is_some_and(|at| job.last_success.is_none_or(|ok| ok < at));
         let runs = facts.jobs.iter().filter(|(k, j)| {
             k.0 == key.0 && j.owner.as_ref().is_some_and(|(kind, name)| kind == "CronJob" && name == &key.1)
@@ -73,6 +74,31 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
             );
         }
     }
+}
+
+/// A schedule that the controller cannot follow.
+fn not_scheduled(facts: &Facts, subject: &Subject, job: &CronJob) -> Option<Draft> {
+    let reasons =
+        ["TooManyMissedTimes", "FailedNeedsStart", "UnparseableSchedule", "InvalidSchedule", "UnknownTimeZone"];
+    let event = facts.newest(subject, &reasons)?;
+    // It ran since then.
+    if job.last_schedule.is_some_and(|at| event.last.is_none_or(|last| at > last)) {
+        return None;
+    }
+    Some(
+        Draft::new("cronjob-not-scheduled", Category::Configuration, Severity::Warning, Level::Two)
+            .about(subject.clone())
+            .title(format!("{{who}} makes no more runs: {}", text::line(&event.message, 160)))
+            .meaning("What it should do at its schedule is not done, and there is no failed run to see.")
+            .seen_in([event.evidence(), job.at.evidence_at("/spec/schedule", &format!("schedule {}", job.schedule))])
+            .because(format!("the CronJob controller says {}", event.reason))
+            .between(event.first, event.last)
+            .times(event.count)
+            .remedy([
+                format!("Correct the schedule or the time zone, or set startingDeadlineSeconds (after more than 100 missed runs it gives up without one): kubectl -n {} edit cronjob {}", subject.namespace(), subject.name()),
+                format!("Run it once by hand: kubectl -n {} create job --from=cronjob/{} {}-now", subject.namespace(), subject.name(), subject.name()),
+            ]),
+    )
 }
 
 fn suspended(rule: &str, subject: Subject, at: &crate::triage::facts::At) -> Draft {

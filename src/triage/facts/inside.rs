@@ -70,10 +70,14 @@ impl Template {
         if text.len() > TEXT_MAX {
             return None;
         }
-        // A variable outside of a text breaks the document, and any number mends it.
+        // A variable outside of a text breaks the document. As a text it is a value that nobody knows; where that does not
+        // mend it, any number does.
         let value: Value = toml::from_str(text).ok().or_else(|| {
-            let variable = regex::Regex::new(r"\$\{[A-Za-z0-9_]{1,200}\}").ok()?;
-            toml::from_str(&variable.replace_all(text, "0")).ok()
+            let bare = regex::Regex::new(r"(?m)([=\[,][ \t]*)(\$\{[A-Za-z0-9_]{1,200}\})").ok()?;
+            toml::from_str(&bare.replace_all(text, "$1\"$2\"")).ok().or_else(|| {
+                let variable = regex::Regex::new(r"\$\{[A-Za-z0-9_]{1,200}\}").ok()?;
+                toml::from_str(&variable.replace_all(text, "0")).ok()
+            })
         })?;
         // Other programs have files of this kind, too.
         let sections = ["service", "threshold", "aws", "public_vault", "private_vault", "backup_vault"];
@@ -274,6 +278,15 @@ mod tests {
         assert_eq!(line(&["t", "peers", "1", "tls_cert"]), Some(8));
         assert_eq!(line(&["t", "net"]), Some(9));
         assert_eq!(line(&["t", "nothing"]), None);
+    }
+
+    #[test]
+    fn a_variable_that_nobody_filled_in_is_no_value() {
+        let at = At { path: Arc::from("p"), place: Place::Line(1) };
+        let parse = |text: &str| Template::parse(&at, &key(), "kms-server.toml", text).unwrap().value;
+        let value = parse("[service]\na = \"${X}\"\n[threshold]\nmy_id = ${MY_ID}\nl = [${A}, 2]\n");
+        assert_eq!(value["threshold"], serde_json::json!({"my_id": "${MY_ID}", "l": ["${A}", 2]}));
+        assert_eq!(parse("[service]\nn = 1${X}\n")["service"]["n"], 10);
     }
 
     #[test]

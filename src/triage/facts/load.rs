@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::list::{Ending, split};
 use super::logs::LogScanner;
 use super::{
-    At, Facts, LogFacts, LogKey, alerts, health, host, inside, metrics, objects, peers, services, storage, usage,
+    At, Facts, LogFacts, LogKey, alerts, deprecated, health, host, inside, metrics, objects, peers, services, storage,
+    usage,
 };
 use crate::bundle::{Store, StoreError, layout};
 use crate::model::Manifest;
@@ -98,6 +99,8 @@ pub(crate) fn load(
                     trouble(&mut facts, path, Place::Line(1), &format!("this file cannot be decoded: {problem}"));
                 }
             })
+        } else if path == layout::DEPRECATED_APIS {
+            store.read(path, INSIDE_MAX).map(|bytes| facts.deprecated.extend(deprecated::asked(path, &bytes)))
         } else if path == layout::CLUSTER_VERSION {
             document(&mut facts, store, path, &mut |facts, _, value| {
                 facts.server_version = super::value::string(value, "/string");

@@ -4,6 +4,7 @@
 //! where in the bundle it stands.
 
 mod alerts;
+mod deprecated;
 mod health;
 mod host;
 mod inside;
@@ -13,6 +14,7 @@ mod logs;
 mod metrics;
 mod objects;
 mod peers;
+mod routes;
 mod services;
 mod storage;
 mod usage;
@@ -23,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) use alerts::Alert;
+pub(crate) use deprecated::{Deprecated, How};
 pub(crate) use health::{Context as NetworkView, Health, Peer, Source as HealthSource};
 pub(crate) use host::{Disk, Host, JOURNAL, Unit};
 pub(crate) use inside::{Answer, Config, Port, Template};
@@ -30,6 +33,7 @@ pub(crate) use load::load;
 pub(crate) use logs::{Hit, LogFacts, LogKey};
 pub(crate) use metrics::{Sample, Scrape};
 pub(crate) use peers::Probe;
+pub(crate) use routes::Route;
 pub(crate) use services::{Container as EngineContainer, Services};
 pub(crate) use storage::Vault;
 pub(crate) use workload_types::{Claim, CronJob, Job, Volume, Workload};
@@ -88,6 +92,10 @@ pub(crate) struct Facts {
     pub(crate) secrets: BTreeMap<Key, Secret>,
     pub(crate) ingresses: BTreeMap<Key, Ingress>,
     pub(crate) ingress_classes: BTreeSet<String>,
+    pub(crate) default_ingress_class: bool,
+    /// Gateways and routes of the Gateway API.
+    pub(crate) gateways: BTreeSet<Key>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) webhooks: Vec<Webhook>,
     /// Leases by key: holder, how long it lasts in seconds, when it was renewed.
     pub(crate) leases: BTreeMap<Key, Lease>,
@@ -96,6 +104,8 @@ pub(crate) struct Facts {
     pub(crate) network_policies: Vec<NetworkPolicy>,
     /// Every other object that has conditions, and HPAs, budgets and API services.
     pub(crate) others: BTreeMap<Subject, Conditioned>,
+    /// Versions of APIs that are gone or will go, and are in use.
+    pub(crate) deprecated: Vec<Deprecated>,
     /// Objects other than pods whose deletion was asked for.
     pub(crate) deleting: Vec<Deleting>,
     pub(crate) logs: BTreeMap<LogKey, LogFacts>,
@@ -320,6 +330,8 @@ pub(crate) struct Node {
     pub(crate) kubelet: String,
     /// What its pods may ask for, as written.
     pub(crate) allocatable: BTreeMap<String, String>,
+    /// Key, value and effect of each taint.
+    pub(crate) taints: Vec<(String, String, String)>,
 }
 
 /// An event, with its series folded.
@@ -355,6 +367,9 @@ impl Event {
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub(crate) at: At,
+    pub(crate) created: Option<Timestamp>,
+    /// An address outside of the cluster leads to it.
+    pub(crate) has_address: bool,
     pub(crate) kind: String,
     pub(crate) selector: BTreeMap<String, String>,
     pub(crate) ports: Vec<ServicePort>,
@@ -412,6 +427,8 @@ pub(crate) struct Certificate {
 pub(crate) struct Ingress {
     pub(crate) at: At,
     pub(crate) class: String,
+    /// It names no class, and no controller has taken it.
+    pub(crate) unclaimed: bool,
     pub(crate) services: BTreeSet<String>,
     /// Service and port, by number or name, of each backend.
     pub(crate) ports: BTreeSet<(String, String)>,

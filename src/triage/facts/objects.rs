@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::deprecated;
+use super::routes::route;
 use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
 use super::{
     At, Certificate, Claim, Condition, Conditioned, Container, CronJob, Deleting, Event, Facts, Ingress, Job, Key,
@@ -25,6 +27,7 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
     }
     if !matches!((group, plural), ("", "pods" | "events") | ("events.k8s.io", _)) {
         note_deletion(facts, plural, &key, &at, object);
+        deprecated::note(facts, &kind_in(plural, object), &key, &at, object);
     }
     match (group, plural) {
         ("", "pods") => {
@@ -38,6 +41,10 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
                 cordoned: yes(object, "/spec/unschedulable"),
                 kubelet: string(object, "/status/nodeInfo/kubeletVersion"),
                 allocatable: map(object, "/status/allocatable"),
+                taints: list(object, "/spec/taints")
+                    .iter()
+                    .map(|t| (string(t, "/key"), string(t, "/value"), string(t, "/effect")))
+                    .collect(),
             };
             facts.nodes.insert(key.1, node);
         }
@@ -95,8 +102,12 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
                 port: int(p, "/port").unwrap_or_default(),
                 target: p.get("targetPort").and_then(Value::as_str).map(str::to_owned),
             });
+            let addresses =
+                list(object, "/status/loadBalancer/ingress").len() + list(object, "/spec/externalIPs").len();
             let service = Service {
                 at,
+                created: time(object, "/metadata/creationTimestamp"),
+                has_address: addresses > 0,
                 kind: string(object, "/spec/type"),
                 selector: map(object, "/spec/selector"),
                 ports: ports.collect(),
@@ -119,7 +130,17 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
             facts.ingresses.insert(key, ingress(at, object));
         }
         ("networking.k8s.io", "ingressclasses") => {
+            let default = text(object, "/metadata/annotations/ingressclass.kubernetes.io~1is-default-class") == "true";
+            facts.default_ingress_class |= default;
             facts.ingress_classes.insert(key.1);
+        }
+        ("gateway.networking.k8s.io", "httproutes" | "grpcroutes" | "tlsroutes" | "tcproutes" | "udproutes") => {
+            facts.routes.push(route(kind_in(plural, object), key.clone(), at.clone(), object));
+            other(facts, group, plural, key, at, object);
+        }
+        ("gateway.networking.k8s.io", "gateways") => {
+            facts.gateways.insert(key.clone());
+            other(facts, group, plural, key, at, object);
         }
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
             webhooks(facts, plural, &key.1, &at, object);
@@ -412,7 +433,17 @@ fn ingress(at: At, object: &Value) -> Ingress {
     }
     let secrets =
         list(object, "/spec/tls").iter().map(|t| string(t, "/secretName")).filter(|s| !s.is_empty()).collect();
-    Ingress { at, class: string(object, "/spec/ingressClassName"), services, ports, secrets }
+    let class =
+        [text(object, "/spec/ingressClassName"), text(object, "/metadata/annotations/kubernetes.io~1ingress.class")];
+    Ingress {
+        at,
+        class: string(object, "/spec/ingressClassName"),
+        // Without a class, and without an address of a controller that took it all the same.
+        unclaimed: class.iter().all(|c| c.is_empty()) && list(object, "/status/loadBalancer/ingress").is_empty(),
+        services,
+        ports,
+        secrets,
+    }
 }
 
 fn webhooks(facts: &mut Facts, plural: &str, configuration: &str, at: &At, object: &Value) {
@@ -494,13 +525,21 @@ fn other(facts: &mut Facts, group: &str, plural: &str, key: Key, at: At, object:
             since: time(object, "/status/lastTransitionTime"),
         });
     }
+    // The catalogs of the operator lifecycle manager say how their connection is.
+    let connection = text(object, "/status/connectionState/lastObservedState");
+    if group == "operators.coreos.com" && !matches!(connection, "" | "READY" | "CONNECTING" | "IDLE") {
+        conditions.push(Condition {
+            kind: "Healthy".to_owned(),
+            status: "False".to_owned(),
+            reason: connection.to_owned(),
+            message: format!("the connection to {} is {connection}", text(object, "/status/connectionState/address")),
+            since: time(object, "/status/connectionState/lastConnect"),
+        });
+    }
     if conditions.is_empty() && plural != "poddisruptionbudgets" {
         return;
     }
-    let kind = match text(object, "/kind") {
-        "" => kind_of(plural),
-        kind => kind.to_owned(),
-    };
+    let kind = kind_in(plural, object);
     let entry = Conditioned {
         at,
         group: group.to_owned(),
@@ -513,6 +552,14 @@ fn other(facts: &mut Facts, group: &str, plural: &str, key: Key, at: At, object:
         key,
     };
     facts.others.insert(Subject::new(&entry.kind, &entry.key.0, &entry.key.1), entry);
+}
+
+/// The kind of an object, as it says itself or as its list does.
+fn kind_in(plural: &str, object: &Value) -> String {
+    match text(object, "/kind") {
+        "" => kind_of(plural),
+        kind => kind.to_owned(),
+    }
 }
 
 /// A kind for a plural, where the list does not say it.
@@ -536,9 +583,6 @@ fn note_deletion(facts: &mut Facts, plural: &str, key: &Key, at: &At, object: &V
     if plural == "namespaces" {
         finalizers.extend(strings(object, "/spec/finalizers"));
     }
-    let kind = match text(object, "/kind") {
-        "" => kind_of(plural),
-        kind => kind.to_owned(),
-    };
+    let kind = kind_in(plural, object);
     facts.deleting.push(Deleting { at: at.clone(), kind, key: key.clone(), since, finalizers });
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::value::{int, list, string};
+use super::value::{int, list, string, time};
 use super::{At, Key, inside};
+use crate::model::time::Timestamp;
 use crate::triage::finding::{Evidence, Place};
 use crate::triage::text;
 
@@ -41,6 +42,7 @@ pub(crate) struct Stored {
     pub(crate) name: String,
     pub(crate) size: i64,
     pub(crate) mode: String,
+    pub(crate) modified: Option<Timestamp>,
 }
 
 impl Vault {
@@ -119,6 +121,7 @@ pub(super) fn parse(path: &Arc<str>, pod: Key, value: &Value) -> Vault {
                 name: string(o, "/name").trim_start_matches('/').to_owned(),
                 size: int(o, "/size").unwrap_or_default(),
                 mode: string(o, "/mode"),
+                modified: time(o, "/modified"),
             })
             .collect(),
         siblings: names("/siblings"),

@@ -97,7 +97,7 @@ fn seconds(ms: i64) -> String {
 }
 
 /// What limits the comparison itself.
-pub(super) fn about_bundles(parties: &[Party], missing: &BTreeSet<String>, unread: &[Unread], out: &mut Vec<Draft>) {
+pub(super) fn about_bundles(parties: &[Party], missing: &[String], unread: &[Unread], out: &mut Vec<Draft>) {
     let manifest = |p: &Party, excerpt: String| Evidence {
         path: format!("{}/manifest.json", p.label),
         place: Place::Pointer("/finished".to_owned()),
@@ -112,18 +112,15 @@ pub(super) fn about_bundles(parties: &[Party], missing: &BTreeSet<String>, unrea
             .call(Who::OwnTeam)
     };
     if !missing.is_empty() {
-        let names: Vec<String> = missing.iter().cloned().collect();
         out.push(
             note(
                 "network-bundles-missing",
-                format!("no bundle of {}", parties_text(&names)),
+                format!("no bundle of {}", parties_text(missing)),
                 "What they see, and what they hold, is not known; what the others see of them is.",
             )
-            .seen_in(
-                parties.iter().take(1).map(|p| {
-                    manifest(p, format!("{} of {} parties are here", parties.len(), parties.len() + names.len()))
-                }),
-            )
+            .seen_in(parties.iter().take(1).map(|p| {
+                manifest(p, format!("{} of {} parties are here", parties.len(), parties.len() + missing.len()))
+            }))
             .remedy(["Ask for theirs: casefile collect --profile kms"]),
         );
     }

@@ -35,7 +35,7 @@ pub fn compare(mut parties: Vec<Party>, unread: Vec<Unread>) -> Network {
         status: status(&parties, &findings),
         root_cause: root.map(|f| f.id.clone()),
         parties: parties.iter().map(PartyRow::of).collect(),
-        missing: missing.into_iter().collect(),
+        missing,
         matrix: rows,
         comparisons,
         unread,
@@ -69,11 +69,13 @@ fn rank(rule: &str) -> usize {
     ORDER.iter().position(|r| *r == rule).unwrap_or(ORDER.len())
 }
 
-/// Parties that stand in a peer list and sent no bundle.
-fn missing(parties: &[Party]) -> BTreeSet<String> {
+/// Parties that stand in a peer list and sent no bundle, by number.
+fn missing(parties: &[Party]) -> Vec<String> {
     let here: BTreeSet<&str> = parties.iter().filter_map(|p| p.id.as_deref()).collect();
     let known = parties.iter().flat_map(|p| p.peers.keys().chain(p.reaches.keys()));
-    known.filter(|id| !here.contains(id.as_str())).cloned().collect()
+    let gone: BTreeSet<(u64, &String)> =
+        known.filter(|id| !here.contains(id.as_str())).map(|id| (id.parse().unwrap_or(u64::MAX), id)).collect();
+    gone.into_iter().map(|(_, id)| id.clone()).collect()
 }
 
 fn status(parties: &[Party], findings: &[Finding]) -> Status {

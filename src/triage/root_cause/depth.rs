@@ -7,7 +7,7 @@ use super::super::finding::{Category, Finding};
 use super::super::rules;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-pub(super) const DEPTHS: [(&str, u8); 77] = [
+pub(super) const DEPTHS: [(&str, u8); 87] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -15,6 +15,10 @@ pub(super) const DEPTHS: [(&str, u8); 77] = [
     ("node-pid-pressure", 0),
     ("node-network-unavailable", 0),
     ("node-cordoned", 0),
+    ("node-problem", 0),
+    ("node-taint-not-tolerated", 1),
+    ("node-memory-high", 1),
+    ("node-cpu-high", 1),
     ("failures-in-common", 0),
     ("webhook-backend-missing", 0),
     ("webhook-backend-down", 1),
@@ -58,6 +62,10 @@ pub(super) const DEPTHS: [(&str, u8); 77] = [
     ("ingress-port-missing", 2),
     ("service-port-missing", 2),
     ("ingress-class-missing", 2),
+    ("route-gateway-missing", 2),
+    ("route-backend-missing", 2),
+    ("load-balancer-pending", 2),
+    ("cronjob-not-scheduled", 3),
     ("pod-evicted", 3),
     ("init-container-failed", 3),
     ("liveness-probe-kill", 3),
@@ -80,11 +88,13 @@ pub(super) const DEPTHS: [(&str, u8); 77] = [
     ("host-mount-hangs", 0),
     ("kms-peers-unreachable", 3),
     ("kms-endpoint-silent", 4),
+    ("kms-peers-unknown", 5),
     ("kms-endpoint-unreachable", 6),
     ("service-without-endpoints", 6),
     ("hpa-cannot-scale", 6),
     ("disruption-budget-blocks", 6),
     ("alert-firing", 6),
+    ("deprecated-api", 6),
 ];
 pub(super) const SIGNATURE: u8 = 2;
 pub(super) const SYMPTOM: u8 = 4;
@@ -102,7 +112,7 @@ pub(super) fn depth_of(finding: &Finding, links: &Links) -> u8 {
 }
 
 /// Rules that stand at [`SYMPTOM`].
-const SYMPTOMS: [&str; 25] = [
+const SYMPTOMS: [&str; 26] = [
     "bundle-incomplete",
     "container-restarts",
     "cronjob-suspended",
@@ -121,6 +131,7 @@ const SYMPTOMS: [&str; 25] = [
     "kms-private-files-readable",
     "lost-visibility",
     "namespace-stuck-terminating",
+    "node-requests-full",
     "pod-failed",
     "pod-not-ready",
     "pod-scheduling-gated",

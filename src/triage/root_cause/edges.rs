@@ -74,7 +74,32 @@ fn plausible(cause: &Finding, effect: &Finding, links: &Links) -> bool {
     if !may(&cause.rule, |l| &l.explains, &effect.rule) || !may(&effect.rule, |l| &l.explained_by, &cause.rule) {
         return false;
     }
+    // What an upgrade will break has nothing to do with what is broken now.
+    if effect.rule == "deprecated-api" {
+        return false;
+    }
+    // An autoscaler that lacks a request or its target lacks it whatever else is wrong with the pods.
+    if effect.rule == "hpa-cannot-scale" && ["missing request", "not found"].iter().any(|w| effect.title.contains(w)) {
+        return false;
+    }
     match cause.rule.as_str() {
+        // An old kubelet has worked so far; it misreads what is new, and breaks no image and no program.
+        "version-skew" => {
+            matches!(
+                effect.rule.as_str(),
+                "node-not-ready" | "pod-sandbox-failed" | "pod-not-ready" | "failures-in-common"
+            )
+        }
+        "node-taint-not-tolerated" => effect.rule == "pod-unschedulable" && effect.title.contains(" taint {"),
+        // Who waits for a CPU answers late, and is else well.
+        "node-cpu-high" => matches!(
+            effect.rule.as_str(),
+            "readiness-probe-failing" | "liveness-probe-kill" | "pod-not-ready" | "container-restarts" | "error-burst"
+        ),
+        "node-memory-high" => {
+            matches!(effect.rule.as_str(), "pod-evicted" | "pod-not-ready")
+                || effect.rule.ends_with("/node-out-of-memory")
+        }
         // A pressed node evicts and refuses; it does not break an image or a configuration.
         "node-disk-pressure" | "node-memory-pressure" | "node-pid-pressure" => {
             !effect.rule.starts_with("image-pull-a")
@@ -87,7 +112,7 @@ fn plausible(cause: &Finding, effect: &Finding, links: &Links) -> bool {
                 )
                 && !effect.rule.contains('/')
         }
-        "node-not-ready" | "node-network-unavailable" => !matches!(
+        "node-problem" | "node-not-ready" | "node-network-unavailable" => !matches!(
             effect.rule.as_str(),
             "container-config-error"
                 | "image-pull-not-found"

@@ -1,6 +1,6 @@
 //! Types of expressions, found before any bundle is there: unknown facts, fields and functions, operators that do not fit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators as op};
@@ -109,7 +109,18 @@ pub(super) type Scope = BTreeMap<String, Ty>;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// Names of the facts that the expression uses.
-    pub(super) facts: std::collections::BTreeSet<&'static str>,
+    pub(super) facts: BTreeSet<&'static str>,
+    /// Fields that it looks at: name of the record and of the field.
+    pub(super) fields: BTreeSet<(&'static str, &'static str)>,
+}
+
+impl Seen {
+    /// Notes that a record is looked at as a whole.
+    fn all_of(&mut self, ty: &Ty) {
+        if let Ty::Record(record) = ty {
+            self.fields.extend(record.fields.iter().map(|f| (record.name, f.name)));
+        }
+    }
 }
 
 /// A mistake, with the id of the expression that it is in.
@@ -148,7 +159,10 @@ pub(super) fn check(expr: &IdedExpr, scope: &Scope, seen: &mut Seen) -> Checked 
         Expr::Select(select) => {
             let field = match check(&select.operand, scope, seen)? {
                 Ty::Record(record) => match record.field(&select.field) {
-                    Some(field) => Ty::of(&field.of),
+                    Some(field) => {
+                        seen.fields.insert((record.name, field.name));
+                        Ty::of(&field.of)
+                    }
                     None => {
                         let known = record.fields.iter().map(|f| f.name);
                         return wrong(format!(
@@ -224,6 +238,9 @@ fn calls(id: u64, call: &CallExpr, scope: &Scope, seen: &mut Seen) -> Checked {
     let wrong = |what: String| Err(Mistake { id, what });
     let name = call.func_name.as_str();
     let sign = name.replace('_', "");
+    if matches!(name, op::EQUALS | op::NOT_EQUALS | op::IN | op::INDEX) {
+        args.iter().for_each(|arg| seen.all_of(arg));
+    }
     match (name, args.as_slice()) {
         (op::CONDITIONAL, [condition, yes, no]) => match condition {
             Ty::Bool | Ty::Any if yes.same(no) => Ok(yes.clone().join(no.clone())),
@@ -309,4 +326,13 @@ fn function(name: &str, id: u64, args: &[Ty]) -> Checked {
         Gives::Text => Ty::Text,
         Gives::Any => Ty::Any,
     })
+}
+
+/// The fact whose elements a list is made of one by one, by nothing but `filter` and `map`.
+pub(super) fn made_of<'e>(list: &'e IdedExpr) -> Option<&'e str> {
+    match &list.expr {
+        Expr::Ident(name) => Some(name),
+        Expr::Comprehension(of) if matches!(of.accu_init.expr, Expr::List(_)) => made_of(&of.iter_range),
+        _ => None,
+    }
 }

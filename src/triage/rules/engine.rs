@@ -1,6 +1,6 @@
 //! Evaluation: rules over facts, to drafts of findings.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cel::objects::{Key, Map};
@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::expr::{self, Failure};
 use super::load::Rule;
+use super::types::{self, Type};
 use crate::triage::draft::Draft;
 use crate::triage::finding::{Call, Category, Evidence, Level, Place, Severity, Subject};
 use crate::triage::text;
@@ -18,8 +19,8 @@ const EVIDENCE_MAX: usize = 8;
 /// Parties that one finding names.
 const PARTIES_MAX: usize = 100;
 
-/// The facts that rules see, by name.
-pub(super) type Values = BTreeMap<&'static str, Value>;
+/// Where facts come from: hands over the fact with this name, each element of a list by itself.
+pub(super) type Source<'s> = dyn Fn(&str, &mut dyn FnMut(Json)) + 's;
 
 /// From decoded JSON. Whole numbers become `int`, not `uint`, so that they can be calculated with.
 pub(super) fn to_cel(value: Json) -> Value {
@@ -38,24 +39,72 @@ pub(super) fn to_cel(value: Json) -> Value {
     }
 }
 
-/// Evaluates rules. `prefix` is the profile, in front of each id; `before` are the findings so far.
-pub(super) fn evaluate<'r>(
-    rules: impl Iterator<Item = (&'r str, &'r Rule)>,
-    values: &Values,
-    before: &[Draft],
-) -> Result<Vec<Draft>, String> {
+/// Evaluates rules. The text beside each is its profile, in front of its id; `before` are the findings so far.
+///
+/// A fact of which rules need one element at a time is never there as a whole: it may be as large as the cluster.
+pub(super) fn evaluate(rules: &[(&str, &Rule)], source: &Source<'_>, before: &[Draft]) -> Result<Vec<Draft>, String> {
+    let fields: Fields = rules.iter().flat_map(|(_, rule)| rule.fields.iter().copied()).collect();
     let mut context = expr::context()?;
-    for (name, value) in values {
-        context.add_variable_from_value(*name, value.clone());
+    let whole: BTreeSet<&str> =
+        rules.iter().flat_map(|(_, r)| r.uses.iter().copied().filter(|f| r.each != Some(f))).collect();
+    for name in whole {
+        context.add_variable_from_value(name, all(name, source, &fields));
+    }
+    let mut found: Vec<Result<Vec<Draft>, String>> = Vec::new();
+    for (prefix, rule) in rules {
+        found.push(if rule.each.is_some() { Ok(Vec::new()) } else { one(rule, prefix, &context) });
+    }
+    let streamed: BTreeSet<&str> = rules.iter().filter_map(|(_, rule)| rule.each).collect();
+    for name in streamed {
+        source(name, &mut |item| {
+            let item = Value::List(Arc::new(vec![to_cel(lean(name, item, &fields))]));
+            for ((prefix, rule), found) in rules.iter().zip(&mut found).filter(|((_, r), _)| r.each == Some(name)) {
+                let Ok(drafts) = found else { continue };
+                let mut inner = context.new_inner_scope();
+                inner.add_variable_from_value(name, item.clone());
+                match one(rule, prefix, &inner) {
+                    Ok(more) => drafts.extend(more),
+                    Err(why) => *found = Err(why),
+                }
+            }
+        });
     }
     let mut drafts = Vec::new();
-    for (prefix, rule) in rules {
-        match one(rule, prefix, &context) {
+    for ((prefix, rule), found) in rules.iter().zip(found) {
+        match found {
             Ok(found) => drafts.extend(found.into_iter().filter(|d| !said(d, rule, before))),
             Err(why) => drafts.push(broken(rule, prefix, &why)),
         }
     }
     Ok(drafts)
+}
+
+/// Fields that some rule looks at: name of the record and of the field.
+type Fields = BTreeSet<(&'static str, &'static str)>;
+
+/// A fact as a whole.
+fn all(name: &str, source: &Source<'_>, fields: &Fields) -> Value {
+    let Some(fact) = types::find(name) else { return Value::Null };
+    let mut items = Vec::new();
+    source(name, &mut |item| items.push(to_cel(lean(name, item, fields))));
+    if matches!(fact.field.of, Type::List(_)) {
+        return Value::List(Arc::new(items));
+    }
+    items.pop().unwrap_or_else(|| to_cel(types::empty(&fact.field.of)))
+}
+
+/// An element without the fields that no rule looks at. Its place stays: evidence needs it.
+fn lean(name: &str, mut item: Json, fields: &Fields) -> Json {
+    let record = match types::find(name).map(|f| f.field.of) {
+        Some(Type::List(Type::Record(record))) => record,
+        _ => return item,
+    };
+    if let Json::Object(entries) = &mut item {
+        entries.retain(|key, _| {
+            key == "at" || record.field(key).is_none_or(|field| fields.contains(&(record.name, field.name)))
+        });
+    }
+    item
 }
 
 /// Whether a finding that says the same better is there already.
@@ -109,6 +158,10 @@ fn one(rule: &Rule, prefix: &str, context: &Context<'_, '_>) -> Result<Vec<Draft
 
 /// Evaluates a rule in a context that has its element.
 fn draft(rule: &Rule, prefix: &str, outer: &Context<'_, '_>) -> Result<Option<Draft>, Failure> {
+    // What is false without the names of `let` is false with them, and they may be dear.
+    if !rule.names.is_empty() && matches!(rule.when.holds(outer), Ok(false)) {
+        return Ok(None);
+    }
     let mut context = outer.new_inner_scope();
     for (name, expression) in &rule.names {
         context.add_variable_from_value(name.as_str(), expression.value(outer)?);

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, ExecutionError, Program, Value};
 
-use super::check::{Scope, Seen, Ty, check};
+use super::check::{self, Scope, Seen, Ty, check};
 use crate::triage::text;
 
 /// Longest expression, in bytes. Nesting is bounded by it too.
@@ -68,6 +68,12 @@ pub(super) enum Failure {
 }
 
 impl Expression {
+    /// The fact whose elements this list is made of one by one.
+    pub(super) fn made_of(&self) -> Option<&'static str> {
+        let name = check::made_of(self.program.expression())?;
+        Some(super::types::find(name)?.field.name)
+    }
+
     /// Evaluates.
     pub(super) fn value(&self, context: &Context<'_, '_>) -> Result<Value, Failure> {
         self.program.execute(context).map_err(|error| match error {

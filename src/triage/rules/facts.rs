@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::types::{self, FACTS};
 use crate::model::Manifest;
 use crate::model::quantity;
 use crate::model::time::Timestamp;
@@ -14,10 +13,16 @@ use crate::triage::signatures::Signatures;
 /// Elements of one fact that rules see.
 const ITEMS_MAX: usize = 50_000;
 
-/// Makes one fact.
-pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: Option<&Signatures>) -> Value {
+/// Makes one fact and hands it over: each element of a list by itself, so that nobody has to hold all of them.
+pub(super) fn visit(
+    name: &str,
+    facts: &Facts,
+    manifest: &Manifest,
+    signatures: Option<&Signatures>,
+    out: &mut dyn FnMut(Value),
+) {
     let now = facts.now;
-    let list = |items: &mut dyn Iterator<Item = Value>| Value::Array(items.take(ITEMS_MAX).collect());
+    let mut list = |items: &mut dyn Iterator<Item = Value>| items.take(ITEMS_MAX).for_each(&mut *out);
     match name {
         "pods" => list(&mut facts.pods.values().map(|p| pod(facts, p))),
         "containers" => list(&mut facts.pods.values().flat_map(|p| p.containers.iter().map(|c| container(facts, p, c)))),
@@ -41,6 +46,41 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
             json!({"namespace": key.namespace, "pod": key.pod, "container": key.container, "previous": key.previous,
                 "lines": whole(log.lines), "signatures": ids, "stage": log.stage_id(), "up": log.is_up(), "said": log.said,
                 "at": place(log.path(), 1, "", "")})
+        })),
+        "captures" => list(&mut facts.logs.iter().flat_map(|(key, log)| {
+            log.hits.iter().flat_map(move |(i, hit)| {
+                let id = signatures.and_then(|s| s.get(*i)).map_or("", |s| s.id.as_str());
+                let values = hit.captured.iter().flat_map(|(name, values)| values.iter().map(move |v| (name, v)));
+                values.map(move |(name, value)| {
+                    json!({"namespace": key.namespace, "pod": key.pod, "container": key.container, "signature": id,
+                        "name": name, "value": value, "at": place(log.path(), hit.line, "", &hit.excerpt)})
+                })
+            })
+        })),
+        "listings" => list(&mut facts.vaults.iter().map(|v| {
+            let newest = v.objects.iter().enumerate().filter(|(_, o)| o.modified.is_some()).max_by_key(|(_, o)| o.modified);
+            let evidence = |e: crate::triage::finding::Evidence| at(&At { path: e.path.into(), place: e.place }, &e.excerpt);
+            let newest: Vec<Value> = (newest.iter())
+                .map(|(i, o)| json!({"name": o.name, "size": o.size, "age_s": age(now, o.modified), "at": evidence(v.object(*i))}))
+                .collect();
+            json!({"namespace": v.pod.0, "pod": v.pod.1, "id": v.id, "kind": v.kind, "place": v.place, "prefix": v.prefix,
+                "complete": v.is_whole(), "fault": v.fault.as_ref().map_or("", |f| f.0.as_str()),
+                "newest_s": newest.first().map_or(json!(-1), |n| n["age_s"].clone()), "newest": newest,
+                "count": v.objects.len(), "at": evidence(v.at("", &v.shown()))})
+        })),
+        "units" => list(&mut facts.host.units.iter().map(|(name, unit)| {
+            let text = |key: &str| unit.properties.get(key).map_or("", String::as_str);
+            let number = |key: &str, none: i64| text(key).parse::<i64>().unwrap_or(none);
+            let shown = format!("{name}: {} ({}), {} restarts", text("ActiveState"), text("Result"), number("NRestarts", 0));
+            json!({"name": name, "active": text("ActiveState"), "sub": text("SubState"), "result": text("Result"),
+                "exit_code": text("ExecMainCode"), "exit_status": number("ExecMainStatus", -1),
+                "restarts": number("NRestarts", 0), "at": at(&unit.at, &shown)})
+        })),
+        "series" => list(&mut facts.beside.series.iter().map(|s| {
+            let text = format!("{}: from {} to {}, between {} and {}", s.query, s.first, s.last, s.min, s.max);
+            json!({"source": s.source, "query": s.query, "labels": s.labels, "points": s.points, "span_s": s.span_s,
+                "first": finite(s.first), "last": finite(s.last), "min": finite(s.min), "max": finite(s.max),
+                "falls": s.falls, "at": at(&s.at, &text)})
         })),
         "health" => list(&mut facts.health.iter().map(|h| {
             let networks: Vec<Value> = (h.contexts.iter().flatten())
@@ -98,7 +138,8 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
         "connections" => list(&mut facts.beside.connections.iter().map(|c| {
             let text = if c.reachable { format!("{} answers", c.address) } else { c.error.clone() };
             json!({"source": c.source, "address": c.address, "reachable": c.reachable, "status": c.status, "outcome": c.outcome,
-                "error": c.error, "at": at(&c.at, &text)})
+                "error": c.error, "tls_problem": c.tls_problem,
+                "tls_expires_s": c.tls_ends.map_or(0, |t| (t - now).num_seconds()), "at": at(&c.at, &text)})
         })),
         "engine_containers" => list(&mut facts.beside.containers.iter().map(|c| {
             let text = format!("{}: {}, exit code {}, {} restarts {}", c.name, c.status, c.exit_code, c.restarts, c.health);
@@ -115,7 +156,7 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
         })),
         "alert_rules" => list(&mut facts.beside.rules.iter().map(|r| {
             json!({"source": r.source, "name": r.name, "alerting": r.alerting, "query": r.query, "health": r.health,
-                "error": r.error, "state": r.state, "metrics": r.metrics, "missing": r.missing,
+                "error": r.error, "state": r.state, "metrics": r.metrics, "missing": r.missing, "flaw": r.flaw,
                 "at": at(&r.at, &format!("{}: {}", r.name, r.query))})
         })),
         "documents" => list(&mut facts.beside.documents.iter().map(|d| {
@@ -148,9 +189,9 @@ pub(super) fn value(name: &str, facts: &Facts, manifest: &Manifest, signatures: 
             json!({"source": c.source, "offset_ms": c.offset_ms, "uncertainty_ms": c.uncertainty_ms,
                 "at": place(crate::bundle::format::MANIFEST, 0, &format!("/clocks/{i}"), "")})
         })),
-        "profile" => json!(manifest.profile),
-        "parameters" => json!(manifest.parameters),
-        _ => FACTS.iter().find(|f| f.field.name == name).map_or(Value::Null, |f| types::empty(&f.field.of)),
+        "profile" => out(json!(manifest.profile)),
+        "parameters" => out(json!(manifest.parameters)),
+        _ => {}
     }
 }
 
@@ -265,13 +306,16 @@ fn container(facts: &Facts, pod: &Pod, c: &Container) -> Value {
         Role::App => "app",
         Role::Ephemeral => "ephemeral",
     };
-    let used = facts.usage.get(&(pod.key.clone(), c.name.clone())).and_then(|u| u.memory);
+    let usage = facts.usage.get(&(pod.key.clone(), c.name.clone()));
+    let used = usage.and_then(|u| u.memory);
+    let cpus = |milli: Option<u64>| milli.map_or(-1.0, |m| m as f64 / 1000.0);
     let limit = c.limits.get("memory").and_then(|l| quantity::bytes(l));
     json!({
         "namespace": pod.key.0, "pod": pod.key.1, "name": c.name, "image": c.image, "role": role, "ready": c.ready,
         "restarts": c.restarts, "state": state, "state_reason": reason, "running_s": age(facts.now, since),
         "last_exit_code": c.ended().map_or(-1, |e| e.exit), "last_reason": c.ended().map_or("", |e| e.reason.as_str()),
         "limits": c.limits, "requests": c.requests, "memory": used.map_or(-1.0, |b| b as f64),
-        "memory_limit": limit.map_or(-1.0, |b| b as f64), "at": at(&pod.at, ""),
+        "memory_limit": limit.map_or(-1.0, |b| b as f64), "cpu": cpus(usage.and_then(|u| u.cpu)),
+        "cpu_limit": cpus(c.limits.get("cpu").and_then(|l| quantity::milli(l))), "at": at(&pod.at, ""),
     })
 }

@@ -130,6 +130,10 @@ pub(super) struct Rule {
     pub(super) cases: Vec<Case>,
     /// Facts that it uses.
     pub(super) uses: BTreeSet<&'static str>,
+    /// The fact of which it needs one element at a time, and which it uses for nothing else.
+    pub(super) each: Option<&'static str>,
+    /// Fields of records that it looks at.
+    pub(super) fields: BTreeSet<(&'static str, &'static str)>,
     /// Places of the ids of other rules, for [`super::validate()`].
     pub(super) links: Vec<(String, String)>,
 }
@@ -297,6 +301,7 @@ impl Reader<'_> {
             // Everything else would only complain about the element that is not known.
             return None;
         }
+        let listed = std::mem::take(&mut self.seen.facts);
         let mut names = Vec::new();
         let item_scope = scope.clone();
         for (name, source) in &rule.names {
@@ -339,6 +344,13 @@ impl Reader<'_> {
             }
         }
         let cases: Vec<_> = rule.case.into_iter().filter_map(|case| self.case(case)).collect();
+        let mut uses = std::mem::take(&mut self.seen.facts);
+        let each = rule.for_each.as_ref().zip(for_each.as_ref()).and_then(|(source, list)| {
+            let fact = list.as_ref()?.1.made_of()?;
+            let once = words(source.get_ref()).filter(|w| *w == fact).count() == 1;
+            (once && !uses.contains(fact)).then_some(fact)
+        });
+        uses.extend(listed);
         let strings = |of: &[Spanned<String>]| of.iter().map(|s| s.get_ref().clone()).collect::<Vec<_>>();
         let links = rule.explains.iter().chain(&rule.explained_by).chain(&rule.not_with);
         let links = links.map(|s| (s.get_ref().clone(), self.place(s))).collect();
@@ -370,7 +382,9 @@ impl Reader<'_> {
             explained_by: strings(&rule.explained_by),
             not_with: strings(&rule.not_with),
             cases,
-            uses: std::mem::take(&mut self.seen.facts),
+            uses,
+            each,
+            fields: std::mem::take(&mut self.seen.fields),
             links,
         })
     }
@@ -400,6 +414,11 @@ impl Reader<'_> {
             title: case.title,
         })
     }
+}
+
+/// The words of an expression: names, and what stands in texts.
+fn words(source: &str) -> impl Iterator<Item = &str> {
+    source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
 /// Whether evidence can be made of a value of this type.

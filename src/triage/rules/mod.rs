@@ -165,17 +165,12 @@ impl Rulebook {
 
     /// Evaluates the rules; `before` are the findings so far.
     pub(super) fn evaluate(&self, facts: &Facts, manifest: &Manifest, before: &[Draft]) -> Vec<Draft> {
-        let uses: BTreeSet<&'static str> = self.rules.iter().flat_map(|(_, r)| r.uses.iter().copied()).collect();
         let run = || {
-            let values = uses
-                .into_iter()
-                .map(|name| {
-                    let value = facts::value(name, facts, manifest, self.signatures.as_deref());
-                    (name, engine::to_cel(value))
-                })
-                .collect();
-            let rules = self.rules.iter().map(|(id, rule)| (id.as_str(), rule.as_ref()));
-            engine::evaluate(rules, &values, before)
+            let rules: Vec<(&str, &Rule)> = self.rules.iter().map(|(id, r)| (id.as_str(), r.as_ref())).collect();
+            let source = |name: &str, out: &mut dyn FnMut(serde_json::Value)| {
+                facts::visit(name, facts, manifest, self.signatures.as_deref(), out);
+            };
+            engine::evaluate(&rules, &source, before)
         };
         match expr::on_large_stack(run).map_err(|e| e.to_string()).and_then(|r| r) {
             Ok(drafts) => drafts,
@@ -390,12 +385,45 @@ expect = []
         let value = |a: serde_json::Value| {
             let config = serde_json::json!([{ "namespace": "n", "pod": "p", "value": { "a": a } }]);
             let whole = types::complete(&types::find("configs").unwrap().field.of, config, "configs").unwrap();
-            let values = BTreeMap::from([("configs", engine::to_cel(whole))]);
-            let drafts = engine::evaluate(std::iter::once(("x", &rules[0])), &values, &[]).unwrap();
+            let source = |_: &str, out: &mut dyn FnMut(serde_json::Value)| {
+                whole.as_array().unwrap().iter().cloned().for_each(out);
+            };
+            let drafts = engine::evaluate(&[("x", &rules[0])], &source, &[]).unwrap();
             drafts.into_iter().map(|d| d.rule).collect::<Vec<_>>()
         };
         assert_eq!(value(serde_json::json!(2)), ["x/r"]);
         assert_eq!(value(serde_json::json!(1)), Vec::<String>::new());
         assert_eq!(value(serde_json::json!({ "b": 1 })), ["rule-failed"]);
+    }
+
+    #[test]
+    fn rules_that_go_through_a_fact_never_need_all_of_it() {
+        let each = |for_each: &str, when: &str| {
+            let text = RULE.replace("p in pods", for_each).replace("p.restarts > 3", when);
+            let text = &text[..text.find("[[rule.case]]").unwrap()];
+            load::parse("r.toml", text).unwrap().remove(0)
+        };
+        let pods: Vec<serde_json::Value> = (0..5)
+            .map(|i| serde_json::json!({"namespace": "n", "name": format!("p{i}"), "restarts": i, "ready": i % 2 == 0}))
+            .collect();
+        let pods = types::complete(&types::find("pods").unwrap().field.of, pods.into(), "pods").unwrap();
+        let source = |name: &str, out: &mut dyn FnMut(serde_json::Value)| {
+            if name == "pods" {
+                pods.as_array().unwrap().iter().cloned().for_each(out);
+            }
+        };
+        for (for_each, when, streams, want) in [
+            ("p in pods", "p.restarts > 3", true, vec!["p4"]),
+            ("p in pods.filter(x, x.ready)", "p.restarts > 1", true, vec!["p2", "p4"]),
+            ("p in pods.filter(x, pods.exists(y, y.restarts > x.restarts))", "p.restarts > 1", false, vec!["p2", "p3"]),
+            ("p in pods", "size(pods) == 5 && p.restarts > 3", false, vec!["p4"]),
+        ] {
+            let rule = each(for_each, when);
+            assert_eq!(rule.each.is_some(), streams, "{for_each} {when}");
+            assert!(rule.uses.contains("pods") && rule.fields.contains(&("pod", "restarts")));
+            let found = engine::evaluate(&[("x", &rule)], &source, &[]).unwrap();
+            let names: Vec<&str> = found.iter().flat_map(|d| &d.subjects).map(Subject::name).collect();
+            assert_eq!(names, want, "{for_each} {when}");
+        }
     }
 }

@@ -100,6 +100,8 @@ static CONTAINER: Record = Record {
         field("requests", MapOf(&Text), "as written"),
         field("memory", Float, "bytes in use, -1 when unknown"),
         field("memory_limit", Float, "bytes, -1 when there is none"),
+        field("cpu", Float, "CPUs in use, -1 when unknown"),
+        field("cpu_limit", Float, "CPUs, -1 when there is none"),
         AT,
     ],
 };
@@ -361,6 +363,78 @@ static LOG: Record = Record {
     ],
 };
 
+static CAPTURE: Record = Record {
+    name: "capture",
+    fields: &[
+        NAMESPACE,
+        POD,
+        field("container", Text, ""),
+        field("signature", Text, "id of the signature"),
+        field("name", Text, "name of the group of its expression"),
+        field("value", Text, "what the group matched"),
+        AT,
+    ],
+};
+
+static UNIT: Record = Record {
+    name: "unit",
+    fields: &[
+        field("name", Text, "such as `prometheus.service`"),
+        field("active", Text, "`active`, `failed`, `inactive`, ..."),
+        field("sub", Text, "`running`, `failed`, `auto-restart`, ..."),
+        field("result", Text, "`success`, `exit-code`, `signal`, `core-dump`, `oom-kill`, ..."),
+        field("exit_code", Text, "`ExecMainCode`: 1 it exited, 2 killed, 3 dumped core"),
+        field("exit_status", Int, "`ExecMainStatus`: exit status or number of the signal, -1 when unknown"),
+        field("restarts", Int, ""),
+        AT,
+    ],
+};
+
+static STORED: Record = Record {
+    name: "stored object",
+    fields: &[
+        field("name", Text, ""),
+        field("size", Int, "bytes"),
+        field("age_s", Int, "seconds since it was written, -1 when unknown"),
+        AT,
+    ],
+};
+
+static LISTING: Record = Record {
+    name: "listing",
+    fields: &[
+        NAMESPACE,
+        POD,
+        field("id", Text, "id of the store in the profile"),
+        field("kind", Text, "`s3` or `file`"),
+        field("place", Text, "bucket or directory"),
+        field("prefix", Text, ""),
+        field("complete", Bool, "all objects are here"),
+        field("fault", Text, "code of what kept it from being listed"),
+        field("newest_s", Int, "age in seconds of the object that was written last, -1 when unknown"),
+        field("newest", List(&RecordOf(&STORED)), "the object that was written last, if any"),
+        field("count", Int, "objects"),
+        AT,
+    ],
+};
+
+static SERIES: Record = Record {
+    name: "series",
+    fields: &[
+        field("source", Text, "`prometheus`"),
+        field("query", Text, "name of the artifact, made of the query"),
+        field("labels", MapOf(&Text), ""),
+        field("points", Int, "values that are numbers"),
+        field("span_s", Int, "seconds between the first and the last"),
+        field("first", Float, ""),
+        field("last", Float, ""),
+        field("min", Float, ""),
+        field("max", Float, ""),
+        field("falls", Int, "how often it fell from above half of its largest value to below a quarter of it"),
+        AT,
+    ],
+};
+
 static CONNECTION: Record = Record {
     name: "connection",
     fields: &[
@@ -370,6 +444,12 @@ static CONNECTION: Record = Record {
         field("status", Int, "HTTP status, 0 without one"),
         field("outcome", Text, "of what did not answer; `not-applicable` where only the profile guessed the address"),
         field("error", Text, "why it did not answer"),
+        field(
+            "tls_problem",
+            Text,
+            "of its certificate: `expired`, `not-yet-valid`, `wrong-name`, `self-signed`, `unknown-authority`, `refused`",
+        ),
+        field("tls_expires_s", Int, "seconds until its certificate ends, 0 without one"),
         AT,
     ],
 };
@@ -426,6 +506,7 @@ static ALERT_RULE: Record = Record {
         field("state", Text, "`firing`, `pending` or `inactive`"),
         field("metrics", List(&Text), "series that it needs"),
         field("missing", List(&Text), "those of them that do not exist"),
+        field("flaw", Text, "why it cannot mean what it says, empty where nothing is seen"),
         AT,
     ],
 };
@@ -490,7 +571,7 @@ static CLOCK: Record = Record {
 };
 
 /// Every fact, in the order of the documentation.
-pub(super) static FACTS: [Fact; 26] = [
+pub(super) static FACTS: [Fact; 30] = [
     fact("pods", List(&RecordOf(&PODS)), "pods", "`cluster-resources/pods/<ns>.json`"),
     fact(
         "containers",
@@ -512,6 +593,7 @@ pub(super) static FACTS: [Fact; 26] = [
         "`cluster-resources/events/<ns>.json`",
     ),
     fact("logs", List(&RecordOf(&LOG)), "logs and the signatures in them", "`cluster-resources/pods/logs/**`"),
+    fact("captures", List(&RecordOf(&CAPTURE)), "values that signatures took out of lines", "the same"),
     fact(
         "health",
         List(&RecordOf(&HEALTH)),
@@ -526,6 +608,8 @@ pub(super) static FACTS: [Fact; 26] = [
     fact("ports", List(&RecordOf(&PORT)), "listening TCP ports inside of pods", "`ports/<ns>/<pod>/*.txt`"),
     fact("configs", List(&RecordOf(&CONFIG)), "configuration files of pods", "`config/<ns>/<pod>/*.json`, `*.toml`"),
     fact("answers", List(&RecordOf(&ANSWER)), "HTTP endpoints of pods", "`health/<ns>/<pod>/http-<id>.txt`"),
+    fact("listings", List(&RecordOf(&LISTING)), "buckets and directories", "`storage/<ns>/<pod>/<id>.json`"),
+    fact("units", List(&RecordOf(&UNIT)), "units of systemd", "`host/units/*.txt`"),
     fact("connections", List(&RecordOf(&CONNECTION)), "direct probes of services", "`services/*/connection.json`"),
     fact(
         "engine_containers",
@@ -546,6 +630,7 @@ pub(super) static FACTS: [Fact; 26] = [
         "`services/prometheus*/rules.json`, `metric-names.json`",
     ),
     fact("alerts", List(&RecordOf(&ALERT)), "alerts of Prometheus", "`services/prometheus*/alerts.json`"),
+    fact("series", List(&RecordOf(&SERIES)), "values of Prometheus over time", "`services/prometheus*/series/*.json`"),
     fact("documents", List(&RecordOf(&DOCUMENT)), "other documents of services", "`services/**/*.json`"),
     fact("service_metrics", List(&RecordOf(&SERVICE_METRICS)), "metrics of services", "`services/**/*.prom`"),
     fact("ledger", List(&RecordOf(&LEDGER)), "planned items and their outcome", "`manifest.json`"),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::engine::{self, Values, to_cel};
+use super::engine;
 use super::expr::on_large_stack;
 use super::load::{self, Case, Rule};
-use super::{Rulebook, SOURCES, names, read_file, types};
+use super::{Rulebook, SOURCES, names, read_file};
 use crate::profile;
 use crate::triage::root_cause;
 use crate::triage::signatures;
@@ -129,15 +129,12 @@ fn run(id: &str, rule: &Rule, case: &Case) -> Option<String> {
     if let Some(unused) = case.facts.keys().find(|f| !rule.uses.contains(f.as_str())) {
         return wrong(format!("it gives `{unused}`, which the rule does not look at"));
     }
-    let values: Values = types::FACTS
-        .iter()
-        .filter(|f| rule.uses.contains(f.field.name))
-        .map(|f| {
-            let given = case.facts.get(f.field.name).cloned();
-            (f.field.name, to_cel(given.unwrap_or_else(|| types::empty(&f.field.of))))
-        })
-        .collect();
-    let drafts = match engine::evaluate(std::iter::once((id, rule)), &values, &[]) {
+    let source = |name: &str, out: &mut dyn FnMut(serde_json::Value)| match case.facts.get(name).cloned() {
+        Some(serde_json::Value::Array(items)) => items.into_iter().for_each(out),
+        Some(given) => out(given),
+        None => {}
+    };
+    let drafts = match engine::evaluate(&[(id, rule)], &source, &[]) {
         Ok(drafts) => drafts,
         Err(error) => return wrong(error),
     };

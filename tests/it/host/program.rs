@@ -191,7 +191,7 @@ async fn a_host_without_a_party_has_nothing_that_failed() {
         assert!(matches!(entry.outcome.as_str(), "not-applicable" | "not-found"), "{entry:?}");
         assert!(entry.reason.is_some(), "{entry:?}");
     }
-    assert_eq!(run.files.keys().filter(|f| !f.ends_with(".log")).count(), 0, "{:?}", run.files.keys());
+    assert_eq!(run.files.keys().collect::<Vec<_>>(), [".casefile-index.json"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,4 +223,25 @@ async fn a_store_can_be_named_where_no_configuration_is_found() {
     let run = host.run(&[("config_file", ""), ("private_directory", "/var/none")]).await;
     let entry = run.entry("storage/host/kms-server/private");
     assert_eq!(entry.outcome.as_str(), "not-found");
+}
+
+/// What systemd and its journal say about a core that does not start, as `journalctl -o short-iso-precise` prints it.
+#[test]
+fn the_journal_of_a_failed_unit_names_the_cause() {
+    let line = |text: &str| format!("2026-11-21T05:53:20.669948+0000 party-1 kms-server[77]: {text}\n");
+    let journal = line("Initializing configuration with prefix: KMS_CORE")
+        + &line("Error: threshold.__all__: 3*t+1 must be equal to number of parties, expected t=0 for n=3");
+    let mut files = MemStore::default();
+    files.insert(
+        "host/units/kms.service.txt",
+        &b"ActiveState=failed\nResult=exit-code\nNRestarts=3\nExecMainStatus=1\n"[..],
+    );
+    files.insert("host/journal/kms.service.log", journal.into_bytes());
+    let (manifest, _) = manifest_of(&files, Some("kms")).unwrap();
+    let triage = triage::run(&files, &manifest).unwrap();
+    let root = triage.root().unwrap();
+    assert_eq!((root.rule.as_str(), root.subjects[0].as_str()), ("kms/CFG04", "unit//kms.service"), "{root:#?}");
+    assert!(root.evidence.iter().any(|e| e.path == "host/journal/kms.service.log"), "{root:#?}");
+    let failed = triage.findings.iter().find(|f| f.rule == "host-unit-failed").unwrap();
+    assert!(root.explains.contains(&failed.id), "{root:#?}");
 }

@@ -43,7 +43,7 @@ async fn probe(exec: &[Value], port: u16) -> (Run, usize) {
          artifact = \"peers/{{namespace}}/{{pod}}/reachability.json\"\nwhy = \"w\"\n"
     ));
     let run = collect(server.addr(), NS, &profile, &["probe/"], limits()).await;
-    let commands = server.requests().iter().filter(|r| r.path.contains("/exec?")).count();
+    let commands = server.requests().iter().filter(|r| r.path.ends_with("/exec")).count();
     (run, commands)
 }
 

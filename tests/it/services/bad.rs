@@ -132,6 +132,11 @@ fn each_misbehaviour_of_a_database_has_one_outcome() {
         let body = b"SFATAL\0C53300\0Msorry, too many clients already\0\0";
         let _ = stream.write_all(&message(b'E', body));
     });
+    let starting = raw(|mut stream| {
+        startup(&mut stream);
+        let body = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0";
+        let _ = stream.write_all(&message(b'E', body));
+    });
     let conninfo = |address: &str, mode: &str| format!("postgres://u:planted-Pass99@{address}/d?sslmode={mode}");
     let cases = [
         ("hang", conninfo(&hang, "disable"), "timed-out", "did not answer"),
@@ -140,6 +145,7 @@ fn each_misbehaviour_of_a_database_has_one_outcome() {
         ("http", conninfo(&http, "disable"), "failed", "port of PostgreSQL"),
         ("refuses", conninfo(&refuses, "disable"), "forbidden", "password authentication failed"),
         ("full", conninfo(&full, "disable"), "failed", "too many clients"),
+        ("starting", conninfo(&starting, "disable"), "failed", "try: wait"),
         ("tls", conninfo(&refuses, "require"), "failed", "TLS"),
         ("verify", conninfo(&refuses, "verify-full"), "failed", "sslrootcert"),
         ("port", conninfo(&closed_port(), "disable"), "not-applicable", "refuses connections"),

@@ -1,13 +1,17 @@
 //! Services beside a cluster, through the real program: against small servers that answer what the real ones answer, against
 //! servers that misbehave, and (ignored by a plain run, started by `.ci/run`) against the real ones.
 
+mod alerts;
 mod bad;
+mod detection;
 mod engine;
 pub(crate) mod fake;
 mod incidents;
 mod monitoring;
 mod nodes;
 mod real;
+mod stack;
+mod tls;
 
 use std::path::Path;
 

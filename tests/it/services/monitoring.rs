@@ -94,3 +94,102 @@ fn what_answers_instead_of_them_is_told() {
     assert_eq!(unset.outcome("services/prometheus"), "not-applicable");
     assert!(reason(&unset, "services/prometheus").contains("--set prom="));
 }
+
+const GRAFANA: &str = "[parameters.grafana]\ndescription=\"d\"\n[parameters.gu]\ndescription=\"d\"\n[parameters.gp]\ndescription=\"d\"\nsecret=true\n\
+    [[grafana]]\nurl=\"{grafana}\"\nauth={user=\"{gu}\", password=\"{gp}\"}\n";
+
+fn grafana(request: &str, health: u16) -> Reply {
+    let path = request.strip_prefix("GET ").unwrap_or_else(|| panic!("{request} is no read"));
+    let reply = |status: u16, value: Value| Reply::Json(status, value.to_string());
+    match path.split('?').next().unwrap_or_default() {
+        "/api/health" => {
+            let database = if health == 200 { "ok" } else { "failing" };
+            reply(health, doc!({"commit": "c", "database": database, "version": "10.2.2"}))
+        }
+        "/metrics" => Reply::Bytes(200, "text/plain", b"grafana_build_info{version=\"10.2.2\"} 1\n".to_vec()),
+        "/api/datasources" => reply(
+            200,
+            doc!([{"uid": "p1", "name": "Prometheus", "type": "prometheus", "url": "http://planted-Gu55:planted-Gs55@prometheus:9090",
+                "user": "planted-Du55", "basicAuthUser": "planted-Bu55", "jsonData": {"httpHeaderName1": "planted-Hn55", "httpMethod": "POST"},
+                "secureJsonFields": {"basicAuthPassword": true}}, {"uid": "../x", "name": "Odd", "type": "loki"}]),
+        ),
+        "/api/datasources/uid/p1/health" => reply(
+            500,
+            doc!({"status": "ERROR", "message": "Post http://planted-Gu55:planted-Gs55@prometheus:9090/q: refused"}),
+        ),
+        "/api/prometheus/grafana/api/v1/rules" => reply(
+            200,
+            doc!({"status": "success", "data": {"groups": [{"name": "g", "rules": [{"name": "r", "state": "firing", "query": "planted-Gq55"}]}]}}),
+        ),
+        "/api/search" => reply(200, doc!([{"uid": "d1", "title": "MPC Cluster Overview", "url": "/d/planted-Gl55"}])),
+        other => panic!("{other} was not expected"),
+    }
+}
+
+#[test]
+fn data_sources_of_grafana_are_read_with_a_login_only() {
+    let server = Fake::tcp(|request, _| grafana(request, 200));
+    let without = Run::new(GRAFANA).set("grafana", &server.address).run().code(0).bundle();
+    assert_eq!(json(&without, "services/grafana/health.json")["database"], "ok");
+    assert_eq!(without.outcome("services/grafana/datasources"), "not-applicable");
+    assert!(reason(&without, "services/grafana/datasources").contains("login"));
+    assert!(server.requests().iter().all(|r| !r.contains("datasources")));
+
+    let run = Run::new(GRAFANA)
+        .set("grafana", &server.address)
+        .set("gu", "viewer")
+        .env("GP", "planted-Gp55x")
+        .set("gp", "env:GP");
+    let bundle = run.run().code(0).bundle();
+    assert_absent(&bundle, &["planted-"]);
+    assert_eq!(json(&bundle, "services/grafana/datasources.json")[0]["url"], "http://prometheus:9090");
+    let health = json(&bundle, "services/grafana/datasource-health/p1.json");
+    assert_eq!((&health["http_status"], &health["status"]), (&doc!(500), &doc!("ERROR")));
+    assert_eq!(json(&bundle, "services/grafana/rules.json")["groups"][0]["rules"][0]["state"], "firing");
+    assert_eq!(json(&bundle, "services/grafana/dashboards.json")[0]["title"], "MPC Cluster Overview");
+    assert!(bundle.triage().findings.iter().any(|f| f.rule == "monitoring/grafana-datasource-broken"));
+    assert!(server.requests().iter().all(|r| r.starts_with("GET ") && !r.contains("..")), "{:?}", server.requests());
+}
+
+#[test]
+fn a_grafana_that_fails_or_refuses_has_one_outcome() {
+    let failing = Fake::tcp(|request, _| grafana(request, 503));
+    let bundle = Run::new(GRAFANA).set("grafana", &failing.address).run().code(0).bundle();
+    assert!(reason(&bundle, "services/grafana").contains("database fails"));
+    assert!(bundle.triage().findings.iter().any(|f| f.rule == "monitoring/grafana-database-failing"));
+    let refusing = Fake::tcp(|request, _| {
+        if request.contains("/api/health") { grafana(request, 200) } else { Reply::Json(401, "{}".to_owned()) }
+    });
+    let run = Run::new(GRAFANA)
+        .set("grafana", &refusing.address)
+        .set("gu", "viewer")
+        .env("GP", "wrong-Pw55x")
+        .set("gp", "env:GP");
+    let bundle = run.run().code(3).bundle();
+    assert_eq!(bundle.outcome("services/grafana/datasources"), "forbidden");
+    let other = Fake::tcp(|_, _| Reply::Json(200, r#"{"hello": 1}"#.to_owned()));
+    let bundle = Run::new(GRAFANA).set("grafana", &other.address).run().code(3).bundle();
+    assert!(reason(&bundle, "services/grafana").contains("no Grafana"));
+}
+
+#[test]
+fn what_exporters_say_of_machines_and_images_does_not_stay() {
+    let exporter = Fake::tcp(|_, _| {
+        Reply::Bytes(
+            200,
+            "text/plain",
+            b"container_oom_events_total{container_label_note=\"planted-La55\",container_env_key=\"planted-En55\",name=\"mpc-node-2\"} 3\n\
+              node_dmi_info{product_serial=\"planted-Se55\"} 1\n"
+                .to_vec(),
+        )
+    });
+    let tables = format!(
+        "[[endpoint]]\nid=\"cadvisor\"\nurl=\"http://{}\"\npath=\"/metrics\"\nfile=\"metrics.prom\"\nwhy=\"w\"\n",
+        exporter.address
+    );
+    let bundle = Run::new(&tables).run().code(0).bundle();
+    assert_absent(&bundle, &["planted-"]);
+    let killed =
+        bundle.triage().findings.into_iter().find(|f| f.rule == "monitoring/container-oom-by-cadvisor").unwrap();
+    assert!(killed.subjects.iter().any(|s| s.as_str() == "container//mpc-node-2"), "{killed:?}");
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::ask::DOCUMENT_MAX;
 use super::super::http::Http;
 use super::super::item::{ServiceItem, Source};
-use super::{PROJECT, pick};
+use super::{PROJECT, SERVICE, pick};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Kept, Outcome, Truncation};
 
@@ -38,24 +38,27 @@ const CREDENTIALS: [&str; 4] = ["pass", "secret", "token", "rpcuser"];
 
 /// A container in the list of all.
 #[derive(Debug, Clone)]
-pub(super) struct Container {
+pub(in super::super) struct Container {
     pub(super) id: String,
-    pub(super) name: String,
-    pub(super) project: Option<String>,
+    pub(in super::super) name: String,
+    pub(in super::super) project: Option<String>,
+    pub(in super::super) service: Option<String>,
     pub(super) running: bool,
 }
 
 impl Container {
-    pub(super) fn of(row: &Value) -> Option<Self> {
+    pub(in super::super) fn of(row: &Value) -> Option<Self> {
         let id = row.get("Id")?.as_str()?.to_owned();
         // The id goes into paths of requests.
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return None;
         }
+        let label = |key: &str| row.pointer("/Labels")?.get(key)?.as_str().map(str::to_owned);
         let name = row.get("Names").and_then(|n| n.get(0)).and_then(Value::as_str).unwrap_or(&id);
         Some(Self {
             name: name.trim_start_matches('/').to_owned(),
-            project: row.pointer("/Labels").and_then(|l| l.get(PROJECT)).and_then(Value::as_str).map(str::to_owned),
+            project: label(PROJECT),
+            service: label(SERVICE),
             running: row.get("State").and_then(Value::as_str) == Some("running"),
             id,
         })

@@ -4,7 +4,7 @@
 
 mod events;
 mod frames;
-mod inspect;
+pub(super) mod inspect;
 mod logs;
 
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ use crate::profile;
 
 /// Label that names the compose project of a container.
 const PROJECT: &str = "com.docker.compose.project";
+/// Label that names its service.
+const SERVICE: &str = "com.docker.compose.service";
 /// Containers that are read one by one.
 const CONTAINERS_MAX: usize = 300;
 /// Age of events when the run has no `--since`.
@@ -77,14 +79,25 @@ pub(super) fn item(
     Arc::new(ServiceItem::new(&dir, "services/docker", what, Lane::Discover, docker))
 }
 
+/// A client of the engine that the environment names, or of the first usual socket.
+pub(super) fn engine(ambient: &Ambient, timeout: Duration) -> Result<Http, CollectError> {
+    match from_environment(ambient).map_err(CollectError::NotApplicable)? {
+        Address::Socket(path, origin) => Http::unix(&path, origin, timeout),
+        Address::Tcp(target) => Http::new(&target, timeout),
+    }
+}
+
 /// Where the engine is: the parameter, the environment, or the first usual socket that exists.
 fn address(own: &profile::Docker, resolver: &Resolver<'_>, ambient: &Ambient) -> Result<Address, String> {
-    let named = resolver.optional(own.host.as_ref()).or_else(|| {
-        let tls_of_podman = ambient.var("DOCKER_HOST").or_else(|| ambient.var("CONTAINER_HOST"));
-        tls_of_podman.map(str::to_owned)
-    });
-    if let Some(named) = named {
-        return parse_address(&named, ambient);
+    match resolver.optional(own.host.as_ref()) {
+        Some(named) => parse_address(&named, ambient),
+        None => from_environment(ambient),
+    }
+}
+
+fn from_environment(ambient: &Ambient) -> Result<Address, String> {
+    if let Some(named) = ambient.var("DOCKER_HOST").or_else(|| ambient.var("CONTAINER_HOST")) {
+        return parse_address(named, ambient);
     }
     let mut usual = vec![PathBuf::from("/var/run/docker.sock"), PathBuf::from("/run/podman/podman.sock")];
     if let Some(runtime) = ambient.var("XDG_RUNTIME_DIR") {
@@ -124,7 +137,7 @@ impl Docker {
             Err(why) => return Err(CollectError::NotApplicable(why.clone())),
         });
         let first = http.get(sink, "/version", DOCUMENT_MAX).await;
-        note_connection(sink, &self.dir, http.shown(), first.as_ref())?;
+        note_connection(sink, &self.dir, &http, first.as_ref())?;
         let version = first?;
         if let Some(refusal) = version.refusal() {
             return Err(refusal);
@@ -192,7 +205,7 @@ impl Source for Docker {
 }
 
 /// An object with some members of another one.
-fn pick(from: &Value, members: &[&str]) -> Value {
+pub(super) fn pick(from: &Value, members: &[&str]) -> Value {
     let mut to = json!({});
     for member in members {
         if let Some(value) = from.get(*member) {

@@ -60,8 +60,14 @@ pub(super) const QUESTIONS: [Question; 12] = [
     ),
     ask(
         "recovery",
-        "SELECT pg_is_in_recovery() AS in_recovery, CASE WHEN pg_is_in_recovery() THEN \
-         extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::bigint END AS behind_s",
+        // A primary that writes nothing makes no standby late: only what was received and not applied counts.
+        "SELECT pg_is_in_recovery() AS in_recovery, CASE WHEN NOT pg_is_in_recovery() THEN NULL \
+         WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 \
+         ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::bigint END AS behind_s, \
+         extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::bigint AS last_change_s, \
+         pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint AS not_applied_bytes, \
+         CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS replay_paused, \
+         (SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' OR status IS NULL) AS receivers",
     ),
     ask(
         "slots",

@@ -231,10 +231,18 @@ fn error(shown: &str, error: &tokio_postgres::Error) -> CollectError {
             "42501" => CollectError::Forbidden(format!("{text} (try: a role with pg_monitor)")),
             "3D000" | "42P01" | "42703" | "42883" => CollectError::NotFound(text),
             "57014" => CollectError::TimedOut(text),
+            "57P03" => CollectError::Failed(format!(
+                "{text} (try: wait until its recovery or start ends; a standby that should be read needs hot_standby = on)"
+            )),
             _ => CollectError::Failed(text),
         };
     }
     let text = chain(error);
+    if text.contains("password missing") {
+        return CollectError::Forbidden(format!(
+            "{shown} asks for a password and none is given (try: .pgpass, PGPASSWORD, or the password parameter of the profile)"
+        ));
+    }
     let tls = ["certificate", "tls", "TLS", "CorruptMessage"].iter().any(|w| text.contains(w));
     if tls {
         CollectError::Failed(format!("{shown}: TLS failed: {text} (try: another sslmode or sslrootcert)"))

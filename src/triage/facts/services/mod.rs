@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use super::list::{Ending, split};
 use super::metrics::{self, Scrape};
-use super::value::{int, string, yes};
+use super::value::{int, string, time, yes};
 use super::{At, LogKey};
 use crate::bundle::{Store, StoreError};
+use crate::model::time::Timestamp;
 use crate::triage::finding::Place;
 
 pub(crate) use engine::Container;
-pub(crate) use monitoring::{AlertRule, Target};
+pub(crate) use monitoring::{AlertRule, Series, Target};
 
 /// Largest document that is decoded for rules.
 const DOCUMENT_MAX: u64 = 8 << 20;
@@ -32,6 +33,7 @@ pub(crate) struct Services {
     pub(crate) containers: Vec<Container>,
     pub(crate) targets: Vec<Target>,
     pub(crate) rules: Vec<AlertRule>,
+    pub(crate) series: Vec<Series>,
     pub(crate) documents: Vec<Document>,
     pub(crate) scrapes: Vec<Scrape>,
     /// Names of the series that each Prometheus has.
@@ -51,6 +53,9 @@ pub(crate) struct Connection {
     /// Outcome of what could not be reached; `not-applicable` for a guess of the profile at which nothing is.
     pub(crate) outcome: String,
     pub(crate) error: String,
+    /// What is wrong with its certificate, and when it ends.
+    pub(crate) tls_problem: String,
+    pub(crate) tls_ends: Option<Timestamp>,
 }
 
 /// A document of a source.
@@ -87,7 +92,7 @@ fn parts(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("services/")?.split_once('/')
 }
 
-/// The log at a path: that of a container of an engine, or a file of the host.
+/// The log at a path: that of a container of an engine or a file of the host.
 pub(super) fn parse_log(path: &str) -> Option<LogKey> {
     let (source, file) = parts(path)?;
     let name = if source.starts_with("docker") {
@@ -152,8 +157,14 @@ pub(super) fn add(services: &mut Services, store: &dyn Store, path: &str) -> Res
             status: int(&value, "/http_status").unwrap_or(0),
             outcome: string(&value, "/outcome"),
             error: string(&value, "/error"),
+            tls_problem: string(&value, "/tls/problem"),
+            tls_ends: time(&value, "/tls/not_after"),
         }),
         "targets.json" if is_prometheus => services.targets.extend(monitoring::targets(source, &value, &at)),
+        _ if is_prometheus && file.starts_with("series/") => {
+            let query = file.trim_start_matches("series/").trim_end_matches(".json");
+            services.series.extend(monitoring::series(source, query, &value, &at));
+        }
         "rules.json" if is_prometheus => services.rules.extend(monitoring::rules(source, &value, &at)),
         "metric-names.json" if is_prometheus => {
             services.names.insert(source.to_owned(), monitoring::names(&value));
@@ -226,6 +237,19 @@ mod tests {
             ("endpoint-health-a", "health.json")
         );
         assert!(services.was_seen() && services.connections[0].status == 200);
+    }
+
+    #[test]
+    fn a_series_that_flaps_is_known() {
+        let services = load(&[(
+            "services/prometheus/series/peers.json",
+            r#"{"resultType":"matrix","result":[{"metric":{"instance":"a"},"values":[[0,"64"],[60,"3"],[120,"60"],[180,"NaN"],[240,"2"]]},
+               {"metric":{"instance":"b"},"values":[[0,"3"],[60,"2"]]},{"metric":{},"values":[]}]}"#,
+        )]);
+        let rows: Vec<_> =
+            services.series.iter().map(|s| (s.points, s.span_s, s.min, s.max, s.last, s.falls)).collect();
+        assert_eq!(rows, [(4, 240, 2.0, 64.0, 2.0, 2), (2, 60, 2.0, 3.0, 2.0, 0)]);
+        assert_eq!((services.series[0].query.as_str(), services.series[0].labels["instance"].as_str()), ("peers", "a"));
     }
 
     #[test]

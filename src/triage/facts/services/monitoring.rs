@@ -1,11 +1,11 @@
 //! What Prometheus says: targets, rules, alerts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::super::At;
-use super::super::value::{list, string};
+use super::super::value::{list, map, string};
 use super::promql;
 
 /// Elements that are kept of one list.
@@ -43,6 +43,63 @@ pub(crate) struct AlertRule {
     pub(crate) metrics: Vec<String>,
     /// Those of them that do not exist.
     pub(crate) missing: Vec<String>,
+    /// Why it cannot mean what it says; empty where nothing is seen.
+    pub(crate) flaw: &'static str,
+}
+
+/// What a range query gave for one series.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) at: At,
+    pub(crate) source: String,
+    /// Name of the artifact, made of the query.
+    pub(crate) query: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) points: i64,
+    pub(crate) span_s: i64,
+    pub(crate) first: f64,
+    pub(crate) last: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// How often it fell from above half of its largest value to below a quarter of it.
+    pub(crate) falls: i64,
+}
+
+/// The series of a matrix; values that are no number do not count.
+pub(super) fn series(source: &str, query: &str, value: &Value, at: &dyn Fn(String) -> At) -> Vec<Series> {
+    let (value, base) = data(value);
+    let all = list(value, "/result").iter().enumerate().take(ITEMS_MAX);
+    all.filter_map(|(i, row)| {
+        let point = |p: &Value| Some((p.get(0)?.as_f64()?, p.get(1)?.as_str()?.parse::<f64>().ok()?));
+        let points: Vec<(f64, f64)> =
+            list(row, "/values").iter().filter_map(point).filter(|p| p.1.is_finite()).collect();
+        let (start, end) = (points.first()?, points.last()?);
+        let max = points.iter().map(|p| p.1).fold(f64::MIN, f64::max);
+        let (mut high, mut falls) = (false, 0);
+        for (_, value) in &points {
+            if *value > max / 2.0 {
+                high = true;
+            } else if high && *value < max / 4.0 {
+                high = false;
+                falls += 1;
+            }
+        }
+        Some(Series {
+            at: at(format!("{base}/result/{i}")),
+            source: source.to_owned(),
+            query: query.to_owned(),
+            labels: map(row, "/metric"),
+            points: i64::try_from(points.len()).unwrap_or(i64::MAX),
+            #[expect(clippy::cast_possible_truncation, reason = "seconds between two times; a cast saturates")]
+            span_s: (end.0 - start.0) as i64,
+            first: start.1,
+            last: end.1,
+            min: points.iter().map(|p| p.1).fold(f64::MAX, f64::min),
+            max,
+            falls,
+        })
+    })
+    .collect()
 }
 
 pub(super) fn targets(source: &str, value: &Value, at: &dyn Fn(String) -> At) -> Vec<Target> {
@@ -88,6 +145,7 @@ pub(super) fn rules(source: &str, value: &Value, at: &dyn Fn(String) -> At) -> V
                 error: string(rule, "/lastError"),
                 state: string(rule, "/state"),
                 metrics: promql::series(&query),
+                flaw: promql::flaw(&query).unwrap_or_default(),
                 query,
                 missing: Vec::new(),
             });

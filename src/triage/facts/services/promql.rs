@@ -73,6 +73,53 @@ pub(super) fn series(query: &str) -> Vec<String> {
     found.into_iter().collect()
 }
 
+/// Why an alert cannot mean what it says, as far as its text alone shows it.
+pub(super) fn flaw(query: &str) -> Option<&'static str> {
+    let tight: String = query.chars().filter(|c| !c.is_whitespace()).collect();
+    // `count(...)` of no series is no zero but nothing.
+    if tight.starts_with("count(")
+        && !tight.contains("absent(")
+        && !query.split_whitespace().any(|w| w == "or")
+        && let Some((counted, rest)) = closed(&tight["count".len()..])
+        && counted.contains(['=', '<', '>'])
+        && (rest.starts_with("==0") || rest.starts_with('<'))
+    {
+        return Some(if rest == "==0" {
+            "a count is never zero, so it can never fire"
+        } else {
+            "a count of nothing is nothing, so it is silent when all are gone"
+        });
+    }
+    // `rate(x{result="a"}[5m]) / rate(x[5m])`: the same labels match, so the series of the numerator is divided by itself.
+    let (above, below) = tight.split_once('/')?;
+    let inner = |text: &str| -> Option<(String, bool)> {
+        let text = text.strip_prefix("rate(").or_else(|| text.strip_prefix("increase("))?;
+        let end = text.find(['{', '['])?;
+        Some((text[..end].to_owned(), text[end..].starts_with('{')))
+    };
+    let (above, below) = (inner(above.trim_start_matches('('))?, inner(below)?);
+    (above.0 == below.0 && above.1 && !below.1)
+        .then_some("each series is divided by itself, so the ratio is 1 as soon as there is one")
+}
+
+/// What stands in the parentheses at the beginning of a text, and what follows.
+fn closed(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some((&text[..at], &text[at + 1..]));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// `sum by (x) (...)`: the name of an aggregation, before its labels.
 fn aggregates(word: &str, rest: &str) -> bool {
     const AGGREGATIONS: [&str; 12] = [
@@ -153,10 +200,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn alerts_that_cannot_mean_what_they_say() {
+        for (query, want) in [
+            ("count(up{job=\"a\"} == 1) < 4", "silent"),
+            ("count(r{leader=\"true\"} == 1) == 0", "never"),
+            ("count(r{leader=\"true\"} == 1) > 1", ""),
+            ("count(up{job=\"a\"}) < 3", ""),
+            ("count(up == 1) < 4 or absent(up)", ""),
+            ("rate(v_total{result=\"reject\"}[10m]) / rate(v_total[10m]) > 0.3", "itself"),
+            ("sum(rate(v_total{result=\"reject\"}[10m])) / sum(rate(v_total[10m])) > 0.3", ""),
+            ("rate(a_total[5m]) / rate(b_total[5m]) > 0.05", ""),
+            ("up == 0", ""),
+        ] {
+            let found = flaw(query).unwrap_or_default();
+            assert!(if want.is_empty() { found.is_empty() } else { found.contains(want) }, "{query}: {found}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[a-z0-9_:é{}()\\[\\]\"'`\\\\#. ]{0,60}") {
-            let _ = series(&text);
+            let _ = (series(&text), flaw(&text), flaw(&format!("count({text}")));
         }
     }
 }

@@ -30,12 +30,19 @@ fn programs() -> PathBuf {
 /// PostgreSQL does not run as root, so it runs as its package's user then.
 fn as_server(program: &Path) -> Command {
     if rustix::process::geteuid().is_root() {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(program);
+        // It becomes the program, so that a signal to it is one to the server.
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program);
         command
     } else {
         Command::new(program)
     }
+}
+
+struct Standby {
+    server: Server,
+    port: u16,
+    _dir: tempfile::TempDir,
 }
 
 impl Database {
@@ -105,6 +112,42 @@ impl Database {
         self.runtime.block_on(client.batch_execute(sql)).unwrap();
     }
 
+    /// A standby of this database, copied with pg_basebackup, that streams through a slot; `settings` are its own.
+    fn standby(&self, settings: &[&str]) -> Standby {
+        let dir = tempfile::tempdir().unwrap();
+        if rustix::process::geteuid().is_root() {
+            run(Command::new("chown").args(["-R", "postgres"]).arg(dir.path()));
+        }
+        let data = dir.path().join("data");
+        let source =
+            format!("host=127.0.0.1 port={} user=boss password=planted-Super88 application_name=standby", self.port);
+        run(as_server(&programs().join("pg_basebackup"))
+            .args(["-d", &source, "-R", "-C", "-S", "standby_slot", "--no-sync", "-c", "fast", "-D"])
+            .arg(&data));
+        let port = free_port();
+        let mut command = as_server(&programs().join("postgres"));
+        command.arg("-D").arg(&data).arg("-k").arg(dir.path()).args(["-p", &port.to_string(), "-F"]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let mut server = Server::start(dir.path(), "standby", command);
+        server.until_port(port);
+        Standby { server, port, _dir: dir }
+    }
+
+    /// Waits until a question gives a row.
+    #[track_caller]
+    fn until_row(&self, client: &Client, sql: &str) {
+        for n in 0.. {
+            let rows = self.runtime.block_on(client.simple_query(sql)).unwrap();
+            if rows.iter().any(|m| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_))) {
+                return;
+            }
+            assert!(n < 600, "{sql}: {}", self.server.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn conninfo(&self, more: &str) -> String {
         format!("host=localhost port={} user=looker dbname=postgres {more}", self.port)
     }
@@ -143,19 +186,7 @@ fn services_postgres_locks_deadlocks_and_state() {
     let blocked = "SELECT 1 FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0";
     let counted = "SELECT 1 FROM pg_stat_database WHERE deadlocks > 0";
     for sql in [blocked, counted] {
-        for n in 0.. {
-            if !db
-                .runtime
-                .block_on(look.simple_query(sql))
-                .unwrap()
-                .iter()
-                .all(|m| !matches!(m, tokio_postgres::SimpleQueryMessage::Row(_)))
-            {
-                break;
-            }
-            assert!(n < 600, "{sql}: {}", db.server.log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        db.until_row(&look, sql);
     }
     let run = Run::new(TABLES)
         .patient()
@@ -211,4 +242,125 @@ fn services_postgres_refusals_and_tls() {
     let (outcome, why) = connect("sslmode=disable", good);
     assert!(outcome == "failed" && why.contains("SQLSTATE 53300"), "{outcome} {why}");
     drop(taken);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL; .ci/run runs it"]
+fn services_postgres_standby_replication_and_recovery() {
+    let db = Database::start();
+    let boss = db.boss();
+    let mut standby = db.standby(&["max_connections=12"]);
+    db.until_row(&boss, "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'");
+    let collect = |port: u16| {
+        let conninfo = format!("host=localhost port={port} user=looker dbname=postgres sslmode=disable");
+        Run::new(TABLES).patient().set("pg", &conninfo).env("PW", "planted-Look88x").set("pw", "env:PW").run().bundle()
+    };
+    let row = |bundle: &crate::support::cli::Bundle, file: &str| {
+        json(bundle, &format!("services/postgres/{file}.json"))[0].clone()
+    };
+
+    // The primary knows its standby and the slot; the standby knows what it is.
+    let primary = collect(db.port);
+    let replica = row(&primary, "replication");
+    assert_eq!((&replica["application"], &replica["state"]), (&"standby".into(), &"streaming".into()), "{replica}");
+    let slot = row(&primary, "slots");
+    assert_eq!((&slot["slot"], &slot["active"]), (&"standby_slot".into(), &true.into()), "{slot}");
+    assert_eq!(row(&primary, "recovery")["in_recovery"], false);
+    let streaming = collect(standby.port);
+    assert_eq!(streaming.outcome("services/postgres"), "ok", "{}", reason(&streaming, "services/postgres"));
+    let recovery = row(&streaming, "recovery");
+    assert_eq!((&recovery["in_recovery"], &recovery["receivers"]), (&true.into(), &1.into()), "{recovery}");
+    for rule in
+        ["postgres-standby-cut-off", "postgres-slot-inactive", "postgres-standby-behind", "postgres-replay-paused"]
+    {
+        assert!(!primary.text("triage.json").contains(rule) && !streaming.text("triage.json").contains(rule), "{rule}");
+    }
+
+    // It receives changes and applies none.
+    let paused = db.runtime.block_on(async {
+        let text = format!("host=127.0.0.1 port={} user=boss password=planted-Super88 dbname=postgres", standby.port);
+        let (client, connection) = tokio_postgres::connect(&text, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+        client
+    });
+    db.sql(&boss, "INSERT INTO t SELECT g, 'planted-Row88' FROM generate_series(10, 2000) g");
+    db.until_row(&boss, "SELECT 1 FROM pg_stat_replication WHERE pg_wal_lsn_diff(sent_lsn, replay_lsn) > 0");
+    db.until_row(&paused, "SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused' AND pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()");
+    let behind = collect(standby.port);
+    let recovery = row(&behind, "recovery");
+    assert_eq!(recovery["replay_paused"], true, "{recovery}");
+    assert!(recovery["not_applied_bytes"].as_i64().unwrap() > 0, "{recovery}");
+    assert!(behind.text("triage.json").contains("postgres-replay-paused"));
+    assert!(row(&collect(db.port), "replication")["behind_bytes"].as_i64().unwrap() > 0);
+    db.sql(&paused, "SELECT pg_wal_replay_resume()");
+    drop(paused);
+
+    // The primary goes: the standby is cut off.
+    let mut db = db;
+    db.server.stop();
+    let cut = (0..100)
+        .find_map(|_| {
+            let bundle = collect(standby.port);
+            let cut = row(&bundle, "recovery")["receivers"] == 0;
+            if !cut {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            cut.then_some(bundle)
+        })
+        .expect("the standby still streams");
+    assert!(cut.text("triage.json").contains("postgres-standby-cut-off"));
+    standby.server.stop();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL; .ci/run runs it"]
+fn services_postgres_in_recovery_has_one_outcome() {
+    let db = Database::start();
+    let boss = db.boss();
+    // A standby that may not be read answers as a database does that recovers after a crash.
+    let mut standby = db.standby(&["max_connections=12", "hot_standby=off"]);
+    db.until_row(&boss, "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'");
+    let conninfo = format!("host=127.0.0.1 port={} user=looker dbname=postgres sslmode=disable", standby.port);
+    let ran = Run::new(TABLES).patient().set("pg", &conninfo).env("PW", "planted-Look88x").set("pw", "env:PW").run();
+    let bundle = ran.code(3).bundle();
+    assert_eq!(bundle.outcome("services/postgres"), "failed");
+    let why = reason(&bundle, "services/postgres");
+    assert!(why.contains("SQLSTATE 57P03") && why.contains("try: wait"), "{why}");
+    assert!(bundle.text("triage.json").contains("monitoring/postgres-not-accepting"));
+    standby.server.stop();
+    // The slot of a standby that is gone holds back the log of the primary.
+    db.until_row(&boss, "SELECT 1 FROM pg_replication_slots WHERE NOT active");
+    let conninfo = db.conninfo("sslmode=disable");
+    let run = Run::new(TABLES).patient().set("pg", &conninfo).env("PW", "planted-Look88x").set("pw", "env:PW");
+    let bundle = run.run().bundle();
+    assert!(
+        bundle.text("triage.json").contains("monitoring/postgres-slot-inactive"),
+        "{}",
+        bundle.text("services/postgres/slots.json")
+    );
+}
+
+#[test]
+#[ignore = "needs PostgreSQL; .ci/run runs it"]
+fn services_postgres_password_and_service_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let db = Database::start();
+    let home = tempfile::tempdir().unwrap();
+    let pass = home.path().join(".pgpass");
+    let service =
+        format!("[wallet]\nhost=localhost\nport={}\nuser=looker\ndbname=postgres\nsslmode=require\n", db.port);
+    std::fs::write(home.path().join(".pg_service.conf"), service).unwrap();
+    std::fs::write(&pass, format!("localhost:{}:*:looker:planted-Look88x\n", db.port)).unwrap();
+    let connect = |mode: u32| {
+        std::fs::set_permissions(&pass, std::fs::Permissions::from_mode(mode)).unwrap();
+        let bundle = Run::new(TABLES).patient().set("pg", "service=wallet").env("HOME", home.path()).run().bundle();
+        assert_absent(&bundle, &["planted-Look88x"]);
+        (bundle.outcome("services/postgres"), reason(&bundle, "services/postgres"))
+    };
+    let (outcome, why) = connect(0o600);
+    assert_eq!(outcome, "ok", "{why}");
+    // As libpq does, a file that others may read is not used, and the reason says so.
+    let (outcome, why) = connect(0o644);
+    assert!(outcome != "ok" && why.contains("chmod 600"), "{outcome} {why}");
 }
