@@ -81,7 +81,7 @@ pub(super) fn flaw(query: &str) -> Option<&'static str> {
         && !tight.contains("absent(")
         && !query.split_whitespace().any(|w| w == "or")
         && let Some((counted, rest)) = closed(&tight["count".len()..])
-        && counted.contains(['=', '<', '>'])
+        && compares(counted)
         && (rest.starts_with("==0") || rest.starts_with('<'))
     {
         return Some(if rest == "==0" {
@@ -100,6 +100,15 @@ pub(super) fn flaw(query: &str) -> Option<&'static str> {
     let (above, below) = (inner(above.trim_start_matches('('))?, inner(below)?);
     (above.0 == below.0 && above.1 && !below.1)
         .then_some("each series is divided by itself, so the ratio is 1 as soon as there is one")
+}
+
+/// Whether a query keeps only some of its samples by their values. Signs between braces choose series by their labels.
+fn compares(query: &str) -> bool {
+    let mut outside = query.split('{').enumerate().map(|(i, part)| match part.split_once('}') {
+        Some((_, behind)) if i > 0 => behind,
+        _ => part,
+    });
+    outside.any(|part| part.contains("==") || part.contains("!=") || part.contains(['<', '>']))
 }
 
 /// What stands in the parentheses at the beginning of a text, and what follows.
