@@ -39,7 +39,7 @@ fn main() {
             memory::shapes();
         }
         other => {
-            println!("unknown: {other:?}; choose speed, stages, memory, corpus, worst, search SECONDS or write DIR")
+            println!("unknown: {other:?}; choose speed, stages, memory, corpus, worst, search SECONDS or write DIR");
         }
     }
 }
