@@ -44,14 +44,34 @@ fn begins_text(bytes: &[u8]) -> bool {
     !head.is_empty() && head.iter().filter(|b| is_plain(**b)).count() * 10 >= head.len() * 9
 }
 
-fn runs(block: &[u8], show: &mut dyn FnMut(usize, &[u8])) {
-    let mut start = 0;
-    while start < block.len() {
-        let len = block[start..].iter().take_while(|b| six_bits(**b).is_some()).count();
-        if len >= MIN_RUN {
-            run(&block[start..start + len], start, show);
+/// Whether a byte may stand in base64.
+const DIGITS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0_u8;
+    loop {
+        table[b as usize] = b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'/' | b'_');
+        if b == u8::MAX {
+            break table;
         }
-        start += len + 1;
+        b += 1;
+    }
+};
+
+/// A run that is long enough covers one of every so many places, so that only the words at those places are looked at.
+fn runs(block: &[u8], show: &mut dyn FnMut(usize, &[u8])) {
+    let ends = |b: &u8| !DIGITS[usize::from(*b)];
+    let (mut floor, mut at) = (0, MIN_RUN - 1);
+    while at < block.len() {
+        let mut end = at;
+        if !ends(&block[at]) {
+            let start = block[floor..at].iter().rposition(ends).map_or(floor, |i| floor + i + 1);
+            end = block[at..].iter().position(ends).map_or(block.len(), |i| at + i);
+            if end - start >= MIN_RUN {
+                run(&block[start..end], start, show);
+            }
+        }
+        floor = end;
+        at = end + MIN_RUN;
     }
 }
 
@@ -151,5 +171,23 @@ fn wide(block: &[u8], order: usize, show: &mut dyn FnMut(usize, &[u8])) {
             }
         }
         end(start, &mut text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_every_length_at_every_place_are_found() {
+        for len in [MIN_RUN - 1, MIN_RUN, MIN_RUN + 1, 2 * MIN_RUN, 99] {
+            for before in 0..2 * MIN_RUN {
+                // "ABAB..." is text at one of the alignments: a run that is looked at is shown.
+                let block = [&b" a ".repeat(20)[..before], b" ", &b"QUJB".repeat(30)[..len], b" tail"].concat();
+                let mut places = Vec::new();
+                runs(&block, &mut |at, _| places.push(at));
+                assert_eq!(places.contains(&(before + 1)), len >= MIN_RUN, "{len} behind {before}");
+            }
+        }
     }
 }
