@@ -98,7 +98,7 @@ impl Http {
             };
             builder.tls_backend_preconfigured(tls::config_seen(&files, Verify::Full, &seen)?).tls_info(true)
         } else {
-            builder
+            builder.tls_backend_preconfigured(tls::no_tls()?)
         };
         Ok(Self {
             client: build(builder)?,
@@ -129,8 +129,9 @@ impl Http {
     #[cfg(unix)]
     pub(super) fn unix(socket: &Path, origin: Origin, timeout: Duration) -> Result<Self, CollectError> {
         let base = Url::parse("http://localhost/").map_err(|e| CollectError::Failed(e.to_string()))?;
+        let builder = builder(timeout).tls_backend_preconfigured(tls::no_tls()?);
         Ok(Self {
-            client: build(builder(timeout).unix_socket(PathBuf::from(socket)))?,
+            client: build(builder.unix_socket(PathBuf::from(socket)))?,
             base,
             credentials: Credentials::default(),
             origin,

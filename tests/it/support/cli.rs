@@ -116,6 +116,22 @@ impl Started {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Waits for the end; the second is the largest resident size on the way, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn finish_measured(mut self) -> (Ran, u64) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let mut peak = 0;
+        // Its output is shorter than a pipe holds, so it does not wait for a reader.
+        while self.child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|l| l.split_ascii_whitespace().next()).and_then(|n| n.parse().ok());
+            peak = peak.max(kib.unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        (self.finish(), peak)
+    }
+
     /// Waits for the end.
     pub(crate) fn finish(self) -> Ran {
         Ran { output: self.child.wait_with_output().unwrap(), dir: self.dir }
