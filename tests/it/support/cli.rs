@@ -127,8 +127,7 @@ impl Started {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the end; the second is the largest resident size on the way, in KiB.
-    #[cfg(target_os = "linux")]
+    /// Waits for the end; the second is the largest resident size on the way in KiB, 0 where the system does not tell.
     pub(crate) fn finish_measured(mut self) -> (Ran, u64) {
         let status = format!("/proc/{}/status", self.child.id());
         let mut peak = 0;
