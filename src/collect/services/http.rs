@@ -98,7 +98,7 @@ impl Http {
             };
             builder.tls_backend_preconfigured(tls::config_seen(&files, Verify::Full, &seen)?).tls_info(true)
         } else {
-            builder
+            builder.tls_backend_preconfigured(tls::no_tls()?)
         };
         Ok(Self {
             client: build(builder)?,
@@ -128,9 +128,19 @@ impl Http {
     /// A client that speaks through a Unix socket.
     #[cfg(unix)]
     pub(super) fn unix(socket: &Path, origin: Origin, timeout: Duration) -> Result<Self, CollectError> {
+        use std::os::unix::fs::FileTypeExt as _;
         let base = Url::parse("http://localhost/").map_err(|e| CollectError::Failed(e.to_string()))?;
+        // The kernel says of any other file that nothing listens there. What cannot be looked at shows itself when it is opened.
+        if std::fs::metadata(socket).is_ok_and(|m| !m.file_type().is_socket()) {
+            let why = format!("unix:{} is no socket (try: the path of the engine's socket)", socket.display());
+            return Err(match origin {
+                Origin::Guessed => CollectError::NotApplicable(why),
+                Origin::Named => CollectError::Failed(why),
+            });
+        }
+        let builder = builder(timeout).tls_backend_preconfigured(tls::no_tls()?);
         Ok(Self {
-            client: build(builder(timeout).unix_socket(PathBuf::from(socket)))?,
+            client: build(builder.unix_socket(PathBuf::from(socket)))?,
             base,
             credentials: Credentials::default(),
             origin,

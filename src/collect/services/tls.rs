@@ -1,7 +1,7 @@
 //! TLS for clients of services: the system's authorities or a file, a client certificate, and how much is verified.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -126,7 +126,7 @@ pub(super) fn config_seen(files: &Files, verify: Verify, seen: &Seen) -> Result<
     let chain = match verify {
         Verify::Nothing => None,
         Verify::Full | Verify::Chain => {
-            let roots = Arc::new(roots(files.ca.as_deref())?);
+            let roots = roots(files.ca.as_deref())?;
             let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
             Some(chain.map_err(|e| CollectError::Failed(format!("TLS cannot be set up: {e}")))?)
         }
@@ -146,21 +146,43 @@ pub(super) fn config_seen(files: &Files, verify: Verify, seen: &Seen) -> Result<
     }
 }
 
-fn roots(file: Option<&Path>) -> Result<RootCertStore, CollectError> {
-    let mut store = RootCertStore::empty();
-    match file {
+/// A configuration that trusts nobody, for clients that never speak TLS: without one, each of them would read all authorities
+/// of the system, and fail where there are none.
+///
+/// # Errors
+/// When the cryptography has no version of TLS.
+pub(super) fn no_tls() -> Result<ClientConfig, CollectError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| CollectError::Failed(format!("TLS cannot be set up: {e}")))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// The authorities of the system, read once.
+fn system() -> Arc<RootCertStore> {
+    static STORE: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let read = || {
+        let mut store = RootCertStore::empty();
+        // Single broken files of the system's store are no reason to fail.
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(store)
+    };
+    Arc::clone(STORE.get_or_init(read))
+}
+
+fn roots(file: Option<&Path>) -> Result<Arc<RootCertStore>, CollectError> {
+    let store = match file {
         Some(file) => {
+            let mut store = RootCertStore::empty();
             for certificate in certificates(file)? {
                 store
                     .add(certificate)
                     .map_err(|e| CollectError::Failed(format!("{}: not a certificate: {e}", file.display())))?;
             }
+            Arc::new(store)
         }
-        None => {
-            // Single broken files of the system's store are no reason to fail.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
+        None => system(),
+    };
     if store.is_empty() {
         // Without any authority nothing can be verified, and the handshake says so. The builder refuses an empty store.
         return Err(CollectError::Failed(

@@ -101,6 +101,62 @@ fn an_engine_that_cannot_be_used_has_one_outcome() {
 }
 
 #[test]
+fn a_socket_without_rights_or_without_an_engine_has_one_outcome() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let collect = |path: &std::path::Path, code: i32| {
+        let run = Run::new(TABLE).without_override().env("DOCKER_HOST", format!("unix://{}", path.display()));
+        let bundle = run.run().code(code).bundle();
+        let entries = bundle.manifest.ledger.iter().filter(|e| e.item.as_str().starts_with("services/docker"));
+        assert_eq!(entries.count(), 1, "nothing else is asked of it");
+        (bundle.outcome("services/docker"), reason(&bundle, "services/docker"))
+    };
+
+    // The mode of the socket keeps others out, as that of Docker does without its group.
+    let closed = dir.path().join("closed.sock");
+    let fake = Fake::unix(&closed, |request, _| engine(request));
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let (outcome, why) = collect(&closed, 3);
+    assert!(
+        outcome == "forbidden" && why.contains("may not be opened") && why.contains("its group"),
+        "{outcome} {why}"
+    );
+    assert_eq!(fake.requests(), Vec::<String>::new());
+
+    // A proxy in front of the engine lets nobody through.
+    let guarded = Fake::unix(&dir.path().join("guarded.sock"), |_, _| {
+        Reply::Json(403, r#"{"message":"permission denied while trying to connect to the engine"}"#.to_owned())
+    });
+    let (outcome, why) = collect(guarded.address.as_ref(), 3);
+    assert!(
+        outcome == "forbidden" && why.contains("HTTP 403: ") && why.contains("permission denied"),
+        "{outcome} {why}"
+    );
+    assert_eq!(guarded.requests(), ["GET /version"]);
+
+    // One that shows its version and no containers.
+    let half = Fake::unix(&dir.path().join("half.sock"), |request, _| match request {
+        "GET /version" => engine(request),
+        _ => Reply::Json(403, r#"{"message":"authorization denied by plugin"}"#.to_owned()),
+    });
+    let (outcome, why) = collect(half.address.as_ref(), 3);
+    assert!(outcome == "forbidden" && why.contains("denied by plugin"), "{outcome} {why}");
+
+    let file = dir.path().join("file.sock");
+    std::fs::write(&file, "").unwrap();
+    for no_socket in [file.as_path(), dir.path()] {
+        let (outcome, why) = collect(no_socket, 3);
+        assert!(outcome == "failed" && why.contains("is no socket"), "{outcome} {why}");
+    }
+
+    // Its engine is gone and left it behind.
+    let dead = dir.path().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    let (outcome, why) = collect(&dead, 3);
+    assert!(outcome == "failed" && why.contains("nothing listens there"), "{outcome} {why}");
+}
+
+#[test]
 fn a_log_that_is_no_log_is_cut_off_and_said_to_be() {
     let fake = Fake::tcp(|request, _| {
         if request.contains("/logs") {

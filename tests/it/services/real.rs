@@ -10,7 +10,7 @@ mod postgres;
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A server that is killed at the end of its test.
@@ -82,10 +82,33 @@ pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Runs a program to its end.
+/// The same command with an end: it is killed after this time, so that no test hangs.
+fn bounded(command: &Command, seconds: u32) -> Command {
+    let mut bounded = Command::new("timeout");
+    bounded.args(["--kill-after=5", &seconds.to_string()]).arg(command.get_program()).args(command.get_args());
+    bounded.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        bounded.current_dir(dir);
+    }
+    bounded.stdin(Stdio::null());
+    bounded
+}
+
+/// What a program says and how it ends, within two minutes.
 #[track_caller]
-pub(super) fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; .ci/run has the list of packages"));
+fn output(command: &Command) -> Output {
+    let output = bounded(command, 120).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let code = output.status.code();
+    // 137 is also how a container ends that the kernel killed.
+    assert!(code != Some(124), "{command:?} takes longer than two minutes");
+    assert!(code != Some(127), "{command:?} cannot be started; .ci/run has the list of packages");
+    output
+}
+
+/// Runs a program to its end, which has to be a good one.
+#[track_caller]
+pub(super) fn run(command: &Command) -> String {
+    let output = output(command);
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}:\n{text}");
     text

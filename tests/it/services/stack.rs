@@ -66,21 +66,27 @@ fn long_the_wallet_stack_takes_as_long_as_its_slowest_part() {
         "--set",
         &format!("etcd={}", members.iter().map(|f| format!("http://{}", f.address)).collect::<Vec<_>>().join(",")),
     ]);
-    let ran = call.run();
+    let (ran, peak) = call.start().finish_measured();
     let took = began.elapsed();
     let bundle = ran.bundle();
     let count = |outcome: &str| bundle.manifest.ledger.iter().filter(|e| e.outcome.as_str() == outcome).count();
     let (late, ok) = (count("timed-out"), count("ok"));
     let slowest = bundle.manifest.ledger.iter().max_by_key(|e| e.duration_ms).unwrap();
     let all: u64 = bundle.manifest.ledger.iter().map(|e| e.duration_ms).sum();
+    let run = (bundle.manifest.finished - bundle.manifest.started).to_std().unwrap();
     println!(
-        "{} items ({ok} ok, {late} timed out) in {:.1} s; the slowest ({}) took {:.1} s of its {limit} s, one after the other they would take {:.1} s",
+        "{} items ({ok} ok, {late} timed out) in {:.1} s, {:.1} s with triage and packing; the slowest ({}) took {:.1} s of its {limit} s, one after the other they would take {:.1} s; {} MiB at most",
         bundle.manifest.ledger.len(),
+        run.as_secs_f64(),
         took.as_secs_f64(),
         slowest.item.as_str(),
         slowest.duration_ms as f64 / 1000.0,
-        all as f64 / 1000.0
+        all as f64 / 1000.0,
+        peak >> 10
     );
     assert_eq!(late, 8, "each endpoint of the node that hangs");
     assert!(ok >= 30, "{ok}");
+    // All parts that hang do so at once.
+    assert!(run.as_secs_f64() < 1.5 * f64::from(limit), "the run took {run:?}");
+    assert!(peak < 256 << 10, "{peak} KiB");
 }

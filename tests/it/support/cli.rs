@@ -14,6 +14,7 @@ pub(crate) struct Casefile {
     args: Vec<String>,
     envs: Vec<(String, String)>,
     stdin: Option<Vec<u8>>,
+    through: Vec<String>,
 }
 
 impl Casefile {
@@ -21,7 +22,7 @@ impl Casefile {
     /// machine is found.
     pub(crate) fn new(args: &[&str]) -> Self {
         let args = args.iter().map(|a| (*a).to_owned()).collect();
-        Self { dir: tempfile::tempdir().unwrap(), args, envs: Vec::new(), stdin: None }
+        Self { dir: tempfile::tempdir().unwrap(), args, envs: Vec::new(), stdin: None, through: Vec::new() }
     }
 
     /// Adds an argument.
@@ -53,13 +54,23 @@ impl Casefile {
         self
     }
 
+    /// Lets another program start it: the words of that program before its own.
+    pub(crate) fn through(mut self, words: &[&str]) -> Self {
+        self.through.extend(words.iter().map(|w| (*w).to_owned()));
+        self
+    }
+
     /// The directory that the program runs in.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_casefile"));
+        let own = env!("CARGO_BIN_EXE_casefile");
+        let mut command = Command::new(self.through.first().map_or(own, String::as_str));
+        if let Some(rest) = self.through.get(1..) {
+            command.args(rest).arg(own);
+        }
         command
             .args(&self.args)
             .current_dir(self.dir.path())
@@ -114,6 +125,21 @@ impl Started {
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end; the second is the largest resident size on the way in KiB, 0 where the system does not tell.
+    pub(crate) fn finish_measured(mut self) -> (Ran, u64) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let mut peak = 0;
+        // Its output is shorter than a pipe holds, so it does not wait for a reader.
+        while self.child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|l| l.split_ascii_whitespace().next()).and_then(|n| n.parse().ok());
+            peak = peak.max(kib.unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        (self.finish(), peak)
     }
 
     /// Waits for the end.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::super::{Run, assert_absent, json, reason};
-use super::{Server, free_port};
+use super::{Server, free_port, output};
 
 const RULES: &str = r#"
 groups:
@@ -152,7 +152,7 @@ fn services_refused_configurations_name_themselves() {
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", dir.path().join(format!("{name}.yml")).display())).args(args);
         command.arg(format!("--web.listen-address=127.0.0.1:{}", free_port()));
-        let output = command.output().unwrap_or_else(|e| panic!("{program}: {e}; .ci/run has the list of packages"));
+        let output = output(&command);
         assert!(!output.status.success(), "{name} took a wrong configuration");
         std::fs::write(dir.path().join(format!("{name}.log")), [output.stdout, output.stderr].concat()).unwrap();
     }
