@@ -1,6 +1,6 @@
 //! What `collect`, `plan` and `doctor` share: which profile, which cluster, which items.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -172,7 +172,10 @@ impl Session {
             };
             items.extend(host::program::items(&self.profile, &self.parameters, outside));
         }
-        items.extend(services::items(&self.profile, &self.parameters, &self.ambient, limits));
+        // A service that the cluster is searched for needs no item that says that its address is not set.
+        let found: BTreeSet<ItemId> = items.iter().map(|item| item.id().clone()).collect();
+        let services = services::items(&self.profile, &self.parameters, &self.ambient, limits);
+        items.extend(services.into_iter().filter(|item| !found.contains(item.id())));
         items.extend(grpc::items(&self.profile, &self.parameters));
         Ok(items)
     }

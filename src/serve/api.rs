@@ -218,6 +218,7 @@ async fn object(call: Call, request: Request<Incoming>) -> Result<Response, Stat
         ("pods", Some("log")) if core => logs::stream(call).await,
         ("pods", Some("proxy")) if core => proxy::pod(call).await,
         ("nodes", Some("proxy")) if core => proxy::node(call).await,
+        ("services", Some("proxy")) if core => proxy::service(call).await,
         (_, None) if target.name.is_none() && call.query.is_true("watch") => watch::stream(call).await,
         (_, None | Some("status")) => blocking(move || list::objects(&call)).await,
         _ => Ok(no_such_page()),

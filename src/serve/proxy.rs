@@ -1,4 +1,4 @@
-//! HTTP through the API server to pods and nodes, answered from the replay file.
+//! HTTP through the API server to pods, services and nodes, answered from the replay file.
 
 use std::sync::Arc;
 
@@ -62,6 +62,16 @@ pub(super) async fn node(call: Call) -> Result<Response, Status> {
     Ok(answer.map_or_else(missing, |answer| respond(store, answer)))
 }
 
+/// Answers `.../services/<name>[:<port>]/proxy/...` from a pod of the service.
+///
+/// # Errors
+/// As the API server words them.
+pub(super) async fn service(call: Call) -> Result<Response, Status> {
+    let store = Arc::clone(&call.state.store);
+    let answer = blocking(move || find_behind(&call)).await?;
+    Ok(answer.map_or_else(missing, |answer| respond(store, answer)))
+}
+
 /// What a program says about a path that it does not have.
 fn missing() -> Response {
     plain(StatusCode::NOT_FOUND, "404 page not found\n")
@@ -85,6 +95,43 @@ fn find(call: &Call) -> Result<Option<Answer>, Status> {
         return Err(Status::unavailable(format!(
             "error trying to reach service: dial tcp {ip}:{number}: connect: connection refused"
         )));
+    }
+    Ok(replayed(&call.state.replay, subject, &target.rest))
+}
+
+fn find_behind(call: &Call) -> Result<Option<Answer>, Status> {
+    let target = &call.target;
+    let (name, port) = host(target.name.as_deref().unwrap_or(""));
+    let namespace = target.namespace.as_deref().unwrap_or("");
+    let found = call.state.objects.get("", "services", Some(namespace), name)?;
+    let Some((list, at)) = found else { return Err(Status::not_found(target, name)) };
+    let service = &list.objects[at].value;
+    let ports = service["spec"]["ports"].as_array();
+    let found =
+        ports.into_iter().flatten().find(|p| port.is_empty() || p["name"] == port || p["port"].to_string() == port);
+    let Some(found) = found else {
+        return Err(Status::unavailable(format!("no service port {port:?} found for service {name:?}")));
+    };
+    let to = match &found["targetPort"] {
+        Value::String(name) => name.clone(),
+        Value::Null => found["port"].to_string(),
+        number => number.to_string(),
+    };
+    let selector = service["spec"]["selector"].as_object();
+    let lists = call.state.objects.lists("", "pods", Some(namespace))?;
+    let behind = selector.and_then(|selector| {
+        let selects = |pod: &Value| selector.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value);
+        let pods = lists.iter().flat_map(|list| &list.objects).filter(|o| o.namespace == namespace);
+        pods.map(|o| &o.value).find(|pod| selects(pod))
+    });
+    let number = behind.and_then(|pod| port_number(pod, &to));
+    let (Some(pod), Some(number)) = (behind, number) else {
+        return Err(Status::unavailable(format!("no endpoints available for service {name:?}")));
+    };
+    let full_name = format!("{namespace}/{}", pod["metadata"]["name"].as_str().unwrap_or(""));
+    let subject = Subject::Pod(&full_name, number);
+    if !call.state.replay.listens(subject) {
+        return Err(Status::unavailable("error trying to reach service: connect: connection refused"));
     }
     Ok(replayed(&call.state.replay, subject, &target.rest))
 }

@@ -9,6 +9,7 @@ mod grpc;
 mod inside;
 mod lists;
 mod logs;
+mod monitoring;
 mod recorded;
 mod run;
 mod storage;

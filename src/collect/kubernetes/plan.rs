@@ -10,6 +10,7 @@ use super::deprecated::DeprecatedItem;
 use super::discovery::{Discovery, Kind};
 use super::events::EventsItem;
 use super::kinds;
+use super::monitoring;
 use super::nodes::NodesItem;
 use super::objects::ObjectsItem;
 use super::pods::{PodsItem, Shared};
@@ -77,6 +78,7 @@ pub async fn plan(
         }
     }
     shared.config_maps.close();
+    items.extend(monitoring::item(cluster, profile, &shared.values, &namespaces));
     for namespace in namespaces {
         items.push(Arc::new(PodUsageItem {
             id: ItemId::new(format!("usage/pods/{namespace}")),

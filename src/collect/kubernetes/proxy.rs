@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::Refusal;
-use super::api::{Chunks, escaped};
+use super::api::{Chunks, Cluster, escaped};
 use super::pod::Pod;
 use super::pods::Shared;
 use super::portforward;
@@ -46,10 +46,10 @@ pub(super) struct ProxyItem {
 }
 
 /// An answer, and what has to live while it is read.
-struct Answer {
-    head: Parts,
-    chunks: Chunks,
-    _connection: Option<AbortOnDropHandle<()>>,
+pub(super) struct Answer {
+    pub(super) head: Parts,
+    pub(super) chunks: Chunks,
+    pub(super) _connection: Option<AbortOnDropHandle<()>>,
 }
 
 /// How reading an answer ended.
@@ -166,33 +166,9 @@ impl ProxyItem {
 
     /// Sends the GET over a forwarded port.
     async fn forwarded(&self, sink: &Sink, path: &str) -> Result<Answer, CollectError> {
-        let (cluster, limit) = (&self.shared.cluster, sink.limits().request_timeout);
         sink.attempt();
-        let (node, port) = (self.node.as_deref(), self.http.port);
-        let stream = portforward::open(cluster, &self.namespace, &self.pod, node, port).await?;
-        let said = stream.said();
-        let broken = |error: &dyn std::error::Error| {
-            CollectError::Failed(said.text().unwrap_or_else(|| format!("the connection broke: {}", chain(error))))
-        };
-        let ask = async {
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
-            let connection = AbortOnDropHandle::new(tokio::spawn(async move {
-                // How it ended shows in the body.
-                let _ = connection.await;
-            }));
-            let request = http::Request::get(path)
-                .header(http::header::HOST, format!("localhost:{port}"))
-                .body(Empty::<bytes::Bytes>::new())
-                .map_err(|e| CollectError::Failed(format!("cannot ask for {path}: {e}")))?;
-            let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
-            let (head, body) = response.into_parts();
-            Ok(Answer { head, chunks: cluster.chunks(body), _connection: Some(connection) })
-        };
-        match tokio::time::timeout(limit, ask).await {
-            Ok(answer) => answer,
-            Err(_) => Err(CollectError::TimedOut(format!("no answer within {}", humantime::format_duration(limit)))),
-        }
+        let at = Port { namespace: &self.namespace, pod: &self.pod, node: self.node.as_deref(), port: self.http.port };
+        forwarded(&self.shared.cluster, at, path, sink.limits().request_timeout).await
     }
 
     /// Stores an answer, or gives the refusal that it is.
@@ -262,6 +238,49 @@ impl ProxyItem {
             }
         };
         Ok(Read::Done(done))
+    }
+}
+
+/// A port of a pod.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Port<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) pod: &'a str,
+    pub(super) node: Option<&'a str>,
+    pub(super) port: u16,
+}
+
+/// Sends one GET over a forwarded port; the head of the answer has to come within `limit`.
+pub(super) async fn forwarded(
+    cluster: &Cluster,
+    at: Port<'_>,
+    path: &str,
+    limit: Duration,
+) -> Result<Answer, CollectError> {
+    let port = at.port;
+    let stream = portforward::open(cluster, at.namespace, at.pod, at.node, port).await?;
+    let said = stream.said();
+    let broken = |error: &dyn std::error::Error| {
+        CollectError::Failed(said.text().unwrap_or_else(|| format!("the connection broke: {}", chain(error))))
+    };
+    let ask = async {
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        let connection = AbortOnDropHandle::new(tokio::spawn(async move {
+            // How it ended shows in the body.
+            let _ = connection.await;
+        }));
+        let request = http::Request::get(path)
+            .header(http::header::HOST, format!("localhost:{port}"))
+            .body(Empty::<bytes::Bytes>::new())
+            .map_err(|e| CollectError::Failed(format!("cannot ask for {path}: {e}")))?;
+        let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
+        let (head, body) = response.into_parts();
+        Ok(Answer { head, chunks: cluster.chunks(body), _connection: Some(connection) })
+    };
+    match tokio::time::timeout(limit, ask).await {
+        Ok(answer) => answer,
+        Err(_) => Err(CollectError::TimedOut(format!("no answer within {}", humantime::format_duration(limit)))),
     }
 }
 

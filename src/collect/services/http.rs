@@ -4,8 +4,10 @@
 //! one host and port, asks no proxy, and unpacks nothing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use reqwest::{Method, Url, redirect};
 use serde_json::Value;
 
@@ -18,9 +20,21 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Longest text of a server that an error carries.
 const TEXT_MAX: usize = 300;
 
+/// Another way to a service than a connection of our own.
+pub(in crate::collect) trait Way: Send + Sync {
+    /// Sends one GET, and gives the head of the answer with its body still to read.
+    fn get<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<reqwest::Response, CollectError>>;
+}
+
+/// What carries the questions.
+enum Wire {
+    Own(reqwest::Client),
+    Over(Arc<dyn Way>),
+}
+
 /// A client of one source.
 pub(in crate::collect) struct Http {
-    client: reqwest::Client,
+    wire: Wire,
     base: Url,
     credentials: Credentials,
     origin: Origin,
@@ -101,7 +115,7 @@ impl Http {
             builder.tls_backend_preconfigured(tls::no_tls()?)
         };
         Ok(Self {
-            client: build(builder)?,
+            wire: Wire::Own(build(builder)?),
             base: target.url.clone(),
             credentials: credentials.clone(),
             origin: target.origin,
@@ -125,6 +139,23 @@ impl Http {
         Self::new(&target, timeout)
     }
 
+    /// A client of a service that was found and is reached another way; `shown` names it for people.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub(in crate::collect) fn over(way: Arc<dyn Way>, shown: String, timeout: Duration) -> Result<Self, CollectError> {
+        let base = Url::parse("http://localhost/").map_err(|e| CollectError::Failed(e.to_string()))?;
+        Ok(Self {
+            wire: Wire::Over(way),
+            base,
+            credentials: Credentials::default(),
+            origin: Origin::Guessed,
+            shown,
+            timeout,
+            seen: tls::Seen::default(),
+        })
+    }
+
     /// A client that speaks through a Unix socket.
     #[cfg(unix)]
     pub(super) fn unix(socket: &Path, origin: Origin, timeout: Duration) -> Result<Self, CollectError> {
@@ -140,7 +171,7 @@ impl Http {
         }
         let builder = builder(timeout).tls_backend_preconfigured(tls::no_tls()?);
         Ok(Self {
-            client: build(builder.unix_socket(PathBuf::from(socket)))?,
+            wire: Wire::Own(build(builder.unix_socket(PathBuf::from(socket)))?),
             base,
             credentials: Credentials::default(),
             origin,
@@ -240,12 +271,19 @@ impl Http {
         if let Some(sink) = sink {
             sink.attempt();
         }
+        let client = match &self.wire {
+            Wire::Own(client) => client,
+            Wire::Over(way) if method == Method::GET => return way.get(path).await,
+            Wire::Over(_) => {
+                return Err(CollectError::NotApplicable(format!("{} takes GET only on this way", self.shown)));
+            }
+        };
         let prefix = self.base.path().trim_end_matches('/');
         let url = self
             .base
             .join(&format!("{prefix}{path}"))
             .map_err(|e| CollectError::Failed(format!("{path} is no path: {e}")))?;
-        let mut request = self.client.request(method, url);
+        let mut request = client.request(method, url);
         if let Some((user, password)) = &self.credentials.basic {
             request = request.basic_auth(user, Some(password.expose()));
         }

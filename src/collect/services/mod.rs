@@ -24,6 +24,7 @@ mod target;
 mod tls;
 
 pub use detect::{Found, detect};
-pub(in crate::collect) use http::Http;
+pub(in crate::collect) use http::{Http, Way};
 pub use plan::items;
+pub(in crate::collect) use prometheus::begin as begin_prometheus;
 pub use target::{Ambient, VARIABLES};

@@ -28,7 +28,7 @@ pub fn items(
     for own in &profile.prometheus {
         let targets = resolver.targets(&own.name, &own.url, &own.auth);
         let series: Vec<String> = own.series.iter().filter_map(|s| resolver.fill(s).ok()).collect();
-        each(&mut items, "prometheus", &own.name, targets, |t| prometheus::item(t, &series, limits));
+        each(&mut items, "prometheus", &own.name, targets, |t| prometheus::item(t, &series));
     }
     for own in &profile.alertmanager {
         let targets = resolver.targets(&own.name, &own.url, &own.auth);

@@ -32,105 +32,100 @@ struct Prometheus {
     target: Target,
     dir: String,
     series: Vec<String>,
-    limits: Limits,
 }
 
 /// The item of a server.
-pub(super) fn item(target: Target, series: &[String], limits: &Limits) -> Arc<dyn Item> {
+pub(super) fn item(target: Target, series: &[String]) -> Arc<dyn Item> {
     let dir = directory("prometheus", &target.name);
     let what = format!("Prometheus at {}: targets, rules, alerts, configuration, series", target.url);
-    let source = Prometheus { target, dir: dir.clone(), series: series.to_vec(), limits: limits.clone() };
+    let source = Prometheus { target, dir: dir.clone(), series: series.to_vec() };
     Arc::new(ServiceItem::new(&dir, COLLECTOR, what, Lane::Discover, source))
 }
 
-impl Prometheus {
-    async fn run(&self, sink: &Sink) -> Result<Done, CollectError> {
-        let http = Arc::new(Http::new(&self.target, self.limits.request_timeout)?);
-        let first = http.get(sink, "/api/v1/status/buildinfo", DOCUMENT_MAX).await;
-        note_connection(sink, &self.dir, &http, first.as_ref())?;
-        let build = first?;
-        if let Some(refusal) = build.refusal() {
-            return Err(refusal);
-        }
-        let build = data(build.json()?)
-            .map_err(|_| CollectError::Failed(format!("{} answers, but is no Prometheus", http.shown())))?;
-        put_json(sink, &format!("{}/buildinfo.json", self.dir), &build)?;
-        Ok(Done::ok().and_spawn(self.questions(&http)))
+/// Looks whether a Prometheus answers, and plans the questions to it. `dir` is its directory, and `series` are the queries whose
+/// values over time are kept.
+///
+/// # Errors
+/// When it does not answer, refuses, or is none.
+pub(in crate::collect) async fn begin(
+    sink: &Sink,
+    http: Http,
+    dir: &str,
+    series: &[String],
+) -> Result<Done, CollectError> {
+    let http = Arc::new(http);
+    let first = http.get(sink, "/api/v1/status/buildinfo", DOCUMENT_MAX).await;
+    note_connection(sink, dir, &http, first.as_ref())?;
+    let build = first?;
+    if let Some(refusal) = build.refusal() {
+        return Err(refusal);
     }
+    let build = data(build.json()?)
+        .map_err(|_| CollectError::Failed(format!("{} answers, but is no Prometheus", http.shown())))?;
+    put_json(sink, &format!("{dir}/buildinfo.json"), &build)?;
+    Ok(Done::ok().and_spawn(questions(&http, dir, series, sink.limits())))
+}
 
-    fn questions(&self, http: &Arc<Http>) -> Vec<Arc<dyn Item>> {
-        let dir = &self.dir;
-        let document = |id: &str, path: &str, shape: Shape, what: &'static str| {
-            Ask::get(id, path, format!("{dir}/{id}.json"), shape, what)
-        };
-        let mut asks = vec![
-            document(
-                "runtimeinfo",
-                "/api/v1/status/runtimeinfo",
-                Shape::Json(data),
-                "Reload state, corruption, retention",
-            ),
-            document(
-                "flags",
-                "/api/v1/status/flags",
-                Shape::Json(data),
-                "Flags, such as whether the admin API is open",
-            ),
-            document(
-                "config",
-                "/api/v1/status/config",
-                Shape::Json(config),
-                "Configuration, without names, headers and queries",
-            ),
-            document("tsdb", "/api/v1/status/tsdb", Shape::Json(data), "Head of the database and its cardinality"),
-            document(
-                "targets",
-                "/api/v1/targets?state=active",
-                Shape::Json(targets),
-                "Health and last error of each target",
-            ),
-            document("rules", "/api/v1/rules", Shape::Raw, "Rules with their health and state"),
-            document("alerts", "/api/v1/alerts", Shape::Raw, "Alerts that fire or pend"),
-            document("alertmanagers", "/api/v1/alertmanagers", Shape::Json(cleaned), "Where alerts are sent"),
-            document(
-                "metric-names",
-                "/api/v1/label/__name__/values",
-                Shape::Json(data),
-                "Names of all series, to find blind rules",
-            ),
-        ];
-        asks.push(Ask::get("ready", "/-/ready", format!("{dir}/ready.txt"), Shape::Text, "Whether it serves queries"));
-        asks.push(Ask::get("metrics", "/metrics", format!("{dir}/metrics.prom"), Shape::Text, "Its own counters"));
-        for (id, query) in NOW {
-            asks.push(document(id, &with_query("/api/v1/query", &[("query", query)]), Shape::Json(data), "Values now"));
-        }
-        let (start, end, step) = window(&self.limits);
-        for query in self.series.iter().map(String::as_str).chain(["up"]) {
-            let path = with_query(
-                "/api/v1/query_range",
-                &[
-                    ("query", query),
-                    ("start", &start.to_string()),
-                    ("end", &end.to_string()),
-                    ("step", &step.to_string()),
-                ],
-            );
-            let id = format!("series/{}", slug(query));
-            asks.push(Ask::get(
-                &id,
-                &path,
-                format!("{dir}/{id}.json"),
-                Shape::Json(data),
-                "Values over the time of the run",
-            ));
-        }
-        asks.into_iter().map(|ask| ask.item(dir, COLLECTOR, http)).collect()
+fn questions(http: &Arc<Http>, dir: &str, series: &[String], limits: &Limits) -> Vec<Arc<dyn Item>> {
+    let document = |id: &str, path: &str, shape: Shape, what: &'static str| {
+        Ask::get(id, path, format!("{dir}/{id}.json"), shape, what)
+    };
+    let mut asks = vec![
+        document("runtimeinfo", "/api/v1/status/runtimeinfo", Shape::Json(data), "Reload state, corruption, retention"),
+        document("flags", "/api/v1/status/flags", Shape::Json(data), "Flags, such as whether the admin API is open"),
+        document(
+            "config",
+            "/api/v1/status/config",
+            Shape::Json(config),
+            "Configuration, without names, headers and queries",
+        ),
+        document("tsdb", "/api/v1/status/tsdb", Shape::Json(data), "Head of the database and its cardinality"),
+        document(
+            "targets",
+            "/api/v1/targets?state=active",
+            Shape::Json(targets),
+            "Health and last error of each target",
+        ),
+        document("rules", "/api/v1/rules", Shape::Raw, "Rules with their health and state"),
+        document("alerts", "/api/v1/alerts", Shape::Raw, "Alerts that fire or pend"),
+        document("alertmanagers", "/api/v1/alertmanagers", Shape::Json(cleaned), "Where alerts are sent"),
+        document(
+            "metric-names",
+            "/api/v1/label/__name__/values",
+            Shape::Json(data),
+            "Names of all series, to find blind rules",
+        ),
+    ];
+    asks.push(Ask::get("ready", "/-/ready", format!("{dir}/ready.txt"), Shape::Text, "Whether it serves queries"));
+    asks.push(Ask::get("metrics", "/metrics", format!("{dir}/metrics.prom"), Shape::Text, "Its own counters"));
+    for (id, query) in NOW {
+        asks.push(document(id, &with_query("/api/v1/query", &[("query", query)]), Shape::Json(data), "Values now"));
     }
+    let (start, end, step) = window(limits);
+    for query in series.iter().map(String::as_str).chain(["up"]) {
+        let path = with_query(
+            "/api/v1/query_range",
+            &[("query", query), ("start", &start.to_string()), ("end", &end.to_string()), ("step", &step.to_string())],
+        );
+        let id = format!("series/{}", slug(query));
+        asks.push(Ask::get(
+            &id,
+            &path,
+            format!("{dir}/{id}.json"),
+            Shape::Json(data),
+            "Values over the time of the run",
+        ));
+    }
+    asks.into_iter().map(|ask| ask.item(dir, COLLECTOR, http)).collect()
 }
 
 impl Source for Prometheus {
     fn collect<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
-        self.run(sink).boxed()
+        async {
+            let http = Http::new(&self.target, sink.limits().request_timeout)?;
+            begin(sink, http, &self.dir, &self.series).await
+        }
+        .boxed()
     }
 }
 
