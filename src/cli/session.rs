@@ -82,6 +82,8 @@ pub(super) struct NoCluster {
     outcome: Outcome,
     /// What happened and what to try.
     pub(super) reason: String,
+    /// Whether the user named a cluster, or a kubeconfig names one.
+    named: bool,
 }
 
 impl Session {
@@ -100,7 +102,7 @@ impl Session {
             parameters(chosen, &profile.set)?;
         }
         let on_host = selection.only_host() || chosen.as_ref().is_some_and(|p| p.id == "host");
-        let (cluster, no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
+        let (cluster, mut no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
         let mut doubt = None;
         let mut found_by = None;
         let ambient = ambient(&profile.set);
@@ -124,6 +126,9 @@ impl Session {
                 (profile::find_builtin(&detection.profile)?.clone(), detection.namespaces)
             }
         };
+        if let Some(no_cluster) = no_cluster.as_mut().filter(|n| !n.named && lives_outside(&found)) {
+            no_cluster.outcome = Outcome::NotApplicable;
+        }
         let parameters = parameters(&found, &profile.set)?;
         let exposed = exposed(&found, &profile.set);
         let aws = super::aws::access();
@@ -157,6 +162,7 @@ impl Session {
                 Err(error) => items.push(Arc::new(Unreached::new(&NoCluster {
                     outcome: error.outcome(),
                     reason: format!("discovery failed: {error}"),
+                    named: true,
                 }))),
             }
         }
@@ -335,6 +341,16 @@ fn ambient(set: &[String]) -> services::Ambient {
     }
 }
 
+/// Whether a system runs beside clusters only: it has services and nothing that lies in pods. It lacks nothing without one.
+fn lives_outside(profile: &Profile) -> bool {
+    let in_pods = !profile.kubernetes.detect.is_empty() || !profile.exec.is_empty() || !profile.http.is_empty();
+    let services = !profile.docker.is_empty()
+        || !profile.prometheus.is_empty()
+        || !profile.endpoint.is_empty()
+        || !profile.jsonrpc.is_empty();
+    services && !in_pods
+}
+
 async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Option<NoCluster>)> {
     let options = kubernetes::ConnectOptions {
         kubeconfig: args.kubeconfig.clone(),
@@ -345,16 +361,18 @@ async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Opti
         as_groups: args.as_group.clone(),
         request_timeout: args.request_timeout,
     };
-    let outcome = match Cluster::connect(options).await {
+    let asked = args.kubeconfig.is_some() || args.context.is_some() || options.kubeconfig_env.is_some();
+    let (outcome, named) = match Cluster::connect(options).await {
         Ok(cluster) => return Ok((Some(cluster), None)),
         Err(error) => match &error {
-            ConnectError::NoConfig { .. } | ConnectError::Unreachable { .. } => (Outcome::Failed, error.to_string()),
-            ConnectError::Unauthorized { .. } => (Outcome::Forbidden, error.to_string()),
+            ConnectError::NoConfig { .. } => ((Outcome::Failed, error.to_string()), asked),
+            ConnectError::Unreachable { .. } => ((Outcome::Failed, error.to_string()), true),
+            ConnectError::Unauthorized { .. } => ((Outcome::Forbidden, error.to_string()), true),
             ConnectError::UnknownContext { .. } => return Err(usage(error.to_string())),
             ConnectError::BadConfig { .. } => return Err(error.into()),
         },
     };
-    Ok((None, Some(NoCluster { outcome: outcome.0, reason: outcome.1 })))
+    Ok((None, Some(NoCluster { outcome: outcome.0, reason: outcome.1, named })))
 }
 
 fn namespace_error(error: CollectError) -> anyhow::Error {

@@ -275,6 +275,27 @@ fn without_a_cluster_it_says_so_and_collects_the_host() {
     assert!(ran.bundle().store.contains("host/system.json"));
 }
 
+#[test]
+fn a_system_beside_clusters_lacks_nothing_without_one() {
+    let collect = |profile: &str| Casefile::new(&["collect", "--only", "kubernetes/connect", "--profile", profile]);
+    for (profile, outcome, code) in [
+        ("mpc-wallet", "not-applicable", 0),
+        ("parthenon", "not-applicable", 0),
+        ("monitoring", "not-applicable", 0),
+        ("kms", "failed", 3),
+        ("kvstore", "failed", 3),
+    ] {
+        let ran = collect(profile).run().code(code).says("no cluster");
+        assert_eq!(ran.bundle().outcome("kubernetes/connect"), outcome, "{profile}");
+    }
+    // One that the user named is missing.
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config");
+    std::fs::write(&config, kubeconfig("http://127.0.0.1:1")).unwrap();
+    let ran = collect("parthenon").arg("--kubeconfig").arg(&config).run().code(3).says("127.0.0.1:1");
+    assert_eq!(ran.bundle().outcome("kubernetes/connect"), "failed");
+}
+
 fn kubeconfig(server: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- name: c\n  context: {{cluster: c, user: u}}\n\
