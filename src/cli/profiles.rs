@@ -112,10 +112,33 @@ fn show(profile: &Profile) {
         println!("http {:20} pods {:28} port {} {}", http.id, http.pods.to_string(), http.port, http.path);
         println!("     {:20} {}", "", http.why);
     }
-    for unit in &profile.host.units {
+    host(profile);
+    services(profile);
+}
+
+/// The program where there is no cluster: what shows it, and what of the above is asked of it, too.
+fn host(profile: &Profile) {
+    let host = &profile.host;
+    for unit in &host.units {
         println!("unit {unit}");
     }
-    services(profile);
+    for process in &host.processes {
+        println!("found by: process {process} of this host");
+    }
+    let Some(program) = &host.program else { return };
+    println!("host program {} at {}", program.name, program.address);
+    println!("     configuration        {}: {}", program.config.join(", "), program.artifact);
+    let rows = [
+        ("exec", profile.exec.iter().filter(|e| e.host).map(|e| (&e.id, &e.why)).collect::<Vec<_>>()),
+        ("http", profile.http.iter().filter(|h| h.host).map(|h| (&h.id, &h.why)).collect()),
+        ("grpc", profile.grpc.iter().filter(|g| g.host).map(|g| (&g.id, &g.why)).collect()),
+        ("probe", profile.probe.iter().filter(|p| p.host).map(|p| (&p.id, &p.why)).collect()),
+    ];
+    for (kind, asked) in rows {
+        for (id, why) in asked {
+            println!("host {kind:5} {id:20} {why}");
+        }
+    }
 }
 
 /// Services beside a cluster: where they are looked for.

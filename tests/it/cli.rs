@@ -35,6 +35,16 @@ fn profiles_are_listed_shown_and_checked() {
     }
     let show = Casefile::new(&["profiles", "show", "kms"]).run().code(0).stdout();
     assert!(show.contains("9646") && show.contains("app=kms-core"), "{show}");
+    for line in [
+        "found by: process kms-server of this host",
+        "host program kms-server at {host_address}",
+        "--config-file, /root/kms-server.toml",
+        "host grpc ",
+        "host http ",
+        "host probe peers ",
+    ] {
+        assert!(show.contains(line), "{line}: {show}");
+    }
     Casefile::new(&["profiles", "show", "kmz"]).run().code(2).says("kms");
 }
 

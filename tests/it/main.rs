@@ -17,6 +17,7 @@ mod kms_profile;
 mod kubernetes;
 mod layout;
 mod network;
+mod parties;
 mod probe;
 mod pseudonyms;
 mod redact_archives;

@@ -38,6 +38,8 @@ struct Spec {
     key_id: &'static str,
     finished: &'static str,
     pseudonyms: bool,
+    /// What was tried for peers, in place of a health document's word: verdict, and what a program in the pod says.
+    probes: Option<BTreeMap<u32, (&'static str, Option<bool>)>>,
 }
 
 fn spec(id: u32, n: u32) -> Spec {
@@ -59,6 +61,7 @@ fn spec(id: u32, n: u32) -> Spec {
         key_id: "00000000000000aa",
         finished: "2026-11-21T06:32:42Z",
         pseudonyms: false,
+        probes: None,
     }
 }
 
@@ -82,7 +85,7 @@ impl Spec {
                 json!({"peer_id": i, "endpoint": format!("mpc-node-{i}.example"), "reachable": error.is_empty(), "latency_ms": 3, "error": error})
             })
             .collect();
-        let health = json!({
+        let mut health = json!({
             "config_valid": null,
             "connectivity": {"reachable": true, "latency_ms": 1, "error": null},
             "key_material": {"available": true, "fhe_key_ids": self.keys, "crs_ids": [], "preprocessing_key_ids": [], "storage_backend": "x", "error": null},
@@ -92,6 +95,16 @@ impl Spec {
                 "context_health": "Optimal", "peers_status": peers, "recommendation": ""}],
             "overall_health": "Healthy", "recommendations": [],
         });
+        if let Some(probes) = &self.probes {
+            health["context_info"] = Value::Null;
+            let rows: Vec<Value> = (probes.iter())
+                .map(|(id, (verdict, inside))| {
+                    json!({"id": id.to_string(), "host": format!("p{id}"), "port": 50001,
+                    "own": *id == self.id, "verdict": verdict, "inside": inside.map(|c| json!({"connected": c}))})
+                })
+                .collect();
+            store.insert("peers/kms/core-0/reachability.json", serde_json::to_vec(&json!({"peers": rows})).unwrap());
+        }
         store.insert(
             "health/kms/client-0/kms-health-check.txt",
             format!(
@@ -278,6 +291,35 @@ fn a_party_that_reaches_nobody_is_the_cause_itself() {
     let root = network.root().unwrap();
     assert_eq!(names(root), ["3"]);
     assert!(root.because.iter().any(|b| b.contains("the way in works and the way out does not")), "{:?}", root.because);
+}
+
+#[test]
+fn what_was_tried_stands_in_where_no_health_document_speaks_of_peers() {
+    let tried = |rows: &[(u32, &'static str, Option<bool>)]| Some(rows.iter().map(|r| (r.0, (r.1, r.2))).collect());
+    let mut specs = all(4);
+    specs[0].probes =
+        tried(&[(1, "refused", None), (2, "reachable", None), (3, "black-holed", None), (4, "tls-problem", None)]);
+    let network_out = network(&specs);
+    assert_eq!(rules(&network_out), ["network-one-way"], "{:#?}", network_out.findings);
+    let found = of(&network_out, "network-one-way")[0];
+    assert!(
+        found.title.contains("party 3 reaches party 1, and party 1 does not reach party 3 (black-holed)"),
+        "{}",
+        found.title
+    );
+    assert_eq!(found.evidence[0].path, "party-1.tar.gz/peers/kms/core-0/reachability.json");
+    let states: Vec<State> = network_out.matrix[0].cells.iter().map(|c| c.state).collect();
+    assert_eq!(states, [State::Itself, State::Reachable, State::Unreachable, State::Unknown]);
+    // What a program in the pod says counts more than what was seen from where the bundle was collected.
+    specs[0].probes = tried(&[(2, "refused", Some(true)), (3, "reachable", Some(false)), (4, "reachable", None)]);
+    let inside = network(&specs);
+    let states: Vec<State> = inside.matrix[0].cells.iter().map(|c| c.state).collect();
+    assert_eq!(states, [State::Itself, State::Reachable, State::Unreachable, State::Reachable]);
+    // From a place that reaches nobody, nothing is said of the core.
+    specs[0].probes = tried(&[(2, "black-holed", None), (3, "black-holed", None), (4, "black-holed", None)]);
+    let nobody = network(&specs);
+    assert!(rules(&nobody).is_empty(), "{:#?}", nobody.findings);
+    assert!(nobody.matrix[0].cells[1..].iter().all(|c| c.state == State::Unknown));
 }
 
 #[test]

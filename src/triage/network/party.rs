@@ -114,6 +114,7 @@ impl Party {
         party.of_configuration(&facts);
         party.of_logs(&facts);
         party.of_health(&facts);
+        party.of_probes(&facts);
         party.of_answers(&facts);
         party.of_documents(store);
         if let Some(id) = manifest.parameters.get("party_id") {
@@ -232,6 +233,28 @@ impl Party {
                     *known = sight;
                 }
             }
+        }
+    }
+
+    /// What was tried from where the bundle was collected, for peers of which no health document speaks: that is another place than
+    /// the core, so the core's own word comes first.
+    fn of_probes(&mut self, facts: &Facts) {
+        let probes = || facts.probes.iter().filter(|p| !p.own && !p.id.is_empty());
+        // A place from which nobody is reached shows that place and not the core.
+        let place_is_fine = probes().any(|p| p.verdict == "reachable");
+        for probe in probes() {
+            // Inside of the pod is where the core is. A name that only the cluster knows says nothing from outside of it.
+            let reachable = match (probe.inside_connected, probe.verdict.as_str()) {
+                (Some(connected), _) => connected,
+                (None, "reachable") => true,
+                (None, "refused" | "black-holed" | "unreachable" | "not-resolved") if place_is_fine => false,
+                (None, _) => continue,
+            };
+            let error = if reachable { String::new() } else { text::line(&probe.verdict, VALUE_MAX) };
+            let said = if reachable { "reachable" } else { error.as_str() };
+            let at = probe.at.evidence(&format!("peer {} at {}:{}: {said}", probe.id, probe.host, probe.port));
+            let at = Evidence { path: format!("{}/{}", self.label, at.path), ..at };
+            self.reaches.entry(probe.id.clone()).or_insert(Sight { reachable, error, at });
         }
     }
 

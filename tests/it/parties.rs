@@ -1,0 +1,125 @@
+//! Real bundles of several parties, collected from a cluster each, and compared.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use casefile::bundle::DirStore;
+use casefile::bundle::overlay::{Fixtures, MemStore};
+use casefile::triage::network::{Network, State};
+use serde_json::{Value, json};
+
+use crate::support::cli::Casefile;
+use crate::support::cluster::Cluster;
+
+/// Parties of the network of the fixtures.
+const N: u32 = 13;
+const HEALTH: &str = "replay/kms-health-check-live.txt";
+const KEY: &str = "correlation-key-of-at-least-32-bytes!";
+const OTHER_KEY: &str = "another-correlation-key-of-32-bytes-and-more";
+
+/// The cluster of a party that does not reach some of the others. Another version is that of the odd one out.
+fn cluster(party: u32, lost: &[u32], version: Option<&str>) -> MemStore {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let fixtures = Fixtures::new(Box::new(DirStore::open(&root).unwrap())).unwrap();
+    let mut store = fixtures.cluster("healthy").unwrap();
+    let text = String::from_utf8(store.get(HEALTH).unwrap().to_vec()).unwrap();
+    let at = text.find("\n{\n").unwrap() + 1;
+    let mut health: Value = serde_json::from_str(&text[at..]).unwrap();
+    let context = &mut health["context_info"][0];
+    context["self_node_info"]["my_party_id"] = json!(party);
+    context["self_node_info"]["nodes_reachable"] = json!(N as usize - lost.len());
+    let row = |id: u32| {
+        let error = if lost.contains(&id) { "Timeout after 20 s" } else { "" };
+        json!({"peer_id": id, "endpoint": format!("mpc-node-{id}.kms-decentralized.svc.cluster.local"),
+            "reachable": error.is_empty(), "latency_ms": 12, "error": error})
+    };
+    context["peers_status"] = (1..=N).filter(|id| *id != party).map(row).collect();
+    let health = format!("{}{}\n", &text[..at], serde_json::to_string_pretty(&health).unwrap());
+    store.insert(HEALTH.to_owned(), health.into_bytes());
+    let mut replay: Value = serde_json::from_slice(store.get("replay.json").unwrap()).unwrap();
+    // The health document speaks for the party; the recorded answer over gRPC is another party's.
+    let grpc = replay["grpc"].as_array_mut().unwrap();
+    grpc.retain(|entry| !entry["method"].as_str().unwrap().ends_with("/GetHealthStatus"));
+    if let Some(version) = version {
+        let answers = replay["proxy"].as_array_mut().unwrap();
+        let mut answers = answers.iter_mut().filter(|a| a["path"] == "/version").peekable();
+        assert!(answers.peek().is_some());
+        for answer in answers {
+            answer.as_object_mut().unwrap().remove("body_file");
+            answer["body"] = json!(version);
+        }
+    }
+    store.insert("replay.json".to_owned(), serde_json::to_vec(&replay).unwrap());
+    store
+}
+
+/// Collects the bundle of a party into a directory.
+fn collect(dir: &Path, party: u32, store: MemStore, key: &str) -> PathBuf {
+    let cluster = Cluster::start(Arc::new(store), |builder| builder);
+    let (bundle, file) = (dir.join(format!("party-{party}.tar.gz")), dir.join(format!("key-{party}")));
+    std::fs::write(&file, key).unwrap();
+    let id = format!("party_id={party}");
+    let call = Casefile::new(&["collect", "--no-progress", "--profile", "kms", "--skip", "probe/*", "--set", &id])
+        .hastily()
+        .args(&["--kubeconfig"])
+        .arg(cluster.kubeconfig())
+        .args(&["--correlation-key"])
+        .arg(&file)
+        .args(&["--output"])
+        .arg(&bundle);
+    let ran = call.run();
+    assert!(bundle.is_file(), "party {party}: {}", ran.stderr());
+    bundle
+}
+
+fn compare(bundles: &[PathBuf]) -> Network {
+    let call = bundles.iter().fold(Casefile::new(&["triage", "--format", "json"]), Casefile::arg);
+    let ran = call.run();
+    serde_json::from_str(&ran.stdout()).unwrap_or_else(|e| panic!("{e}: {}", ran.stderr()))
+}
+
+fn state(network: &Network, from: u32, to: u32) -> State {
+    let row = network.matrix.iter().find(|r| r.from == from.to_string());
+    let cell = row.and_then(|r| r.cells.iter().find(|c| c.to == to.to_string()));
+    cell.unwrap_or_else(|| panic!("no cell {from} {to} in {:#?}", network.matrix)).state
+}
+
+/// Parties that findings of a rule are about.
+fn about<'a>(network: &'a Network, rule: &str) -> Vec<&'a str> {
+    let found = network.findings.iter().filter(|f| f.rule == rule);
+    found.flat_map(|f| f.subjects.iter().map(casefile::triage::Subject::name)).collect()
+}
+
+/// Bundles of these parties: nobody reaches 5, 2 does not reach 4, 4 has another version, and 3 redacts under a key of its own.
+fn bundles(dir: &Path, parties: impl IntoIterator<Item = u32>) -> Vec<PathBuf> {
+    let one = |party: u32| {
+        let mut lost: Vec<u32> = [5].into_iter().filter(|id| *id != party).collect();
+        lost.extend((party == 2).then_some(4));
+        let store = cluster(party, &lost, (party == 4).then_some("0.12.3-0"));
+        collect(dir, party, store, if party == 3 { OTHER_KEY } else { KEY })
+    };
+    parties.into_iter().map(one).collect()
+}
+
+fn check(network: &Network) {
+    assert_eq!(about(network, "network-party-unreachable"), ["5"], "{:#?}", network.findings);
+    assert_eq!(about(network, "network-one-way"), ["2", "4"]);
+    assert_eq!(about(network, "network-versions-differ"), ["4"]);
+    assert_eq!(network.findings.iter().filter(|f| f.rule == "network-not-comparable").count(), 1);
+    let cells = [(2, 4), (4, 2), (1, 5), (1, 1)].map(|(from, to)| state(network, from, to));
+    assert_eq!(cells, [State::Unreachable, State::Reachable, State::Unreachable, State::Itself]);
+}
+
+#[test]
+fn bundles_of_four_parties_become_one_view() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundles = bundles(dir.path(), 1..=4);
+    let four = compare(&bundles);
+    assert_eq!(four.parties.iter().map(|p| p.party.as_str()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+    check(&four);
+    assert!(four.missing.contains(&"5".to_owned()) && four.missing.len() == 9, "{:?}", four.missing);
+    let two = compare(&bundles[..2]);
+    assert_eq!(two.parties.len(), 2);
+    assert_eq!((state(&two, 1, 2), state(&two, 2, 1)), (State::Reachable, State::Reachable));
+    assert!(about(&two, "network-versions-differ").is_empty());
+}
