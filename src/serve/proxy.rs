@@ -107,8 +107,9 @@ fn find_behind(call: &Call) -> Result<Option<Answer>, Status> {
     let Some((list, at)) = found else { return Err(Status::not_found(target, name)) };
     let service = &list.objects[at].value;
     let ports = service["spec"]["ports"].as_array();
-    let found =
-        ports.into_iter().flatten().find(|p| port.is_empty() || p["name"] == port || p["port"].to_string() == port);
+    let number: Option<u16> = port.parse().ok();
+    let asked = |p: &&Value| port.is_empty() || p["name"] == port || number.is_some_and(|n| p["port"] == n);
+    let found = ports.into_iter().flatten().find(asked);
     let Some(found) = found else {
         return Err(Status::unavailable(format!("no service port {port:?} found for service {name:?}")));
     };

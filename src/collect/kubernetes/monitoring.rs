@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    fn port(name: &str, labels: Value, ports: Value) -> Option<u16> {
+    fn port(name: &str, labels: &Value, ports: &Value) -> Option<u16> {
         let object = json!({"metadata": {"name": name, "namespace": "n", "labels": labels}, "spec": {"ports": ports}});
         judge(serde_json::from_value(object).unwrap()).map(|f| f.service.port)
     }
@@ -260,17 +260,17 @@ mod tests {
     fn services_of_prometheus_are_told_from_those_beside_it() {
         let web =
             || json!([{"name": "reloader-web", "port": 8080}, {"name": "web", "port": 9090, "targetPort": "web"}]);
-        assert_eq!(port("prometheus-k8s", json!({"app.kubernetes.io/name": "prometheus"}), web()), Some(9090));
-        assert_eq!(port("prometheus-operated", json!({"operated-prometheus": "true"}), web()), Some(9090));
-        assert_eq!(port("kps-prometheus", Value::Null, json!([{"name": "http-web", "port": 9090}])), Some(9090));
+        assert_eq!(port("prometheus-k8s", &json!({"app.kubernetes.io/name": "prometheus"}), &web()), Some(9090));
+        assert_eq!(port("prometheus-operated", &json!({"operated-prometheus": "true"}), &web()), Some(9090));
+        assert_eq!(port("kps-prometheus", &Value::Null, &json!([{"name": "http-web", "port": 9090}])), Some(9090));
         let chart = |component: &str| json!({"app": "prometheus", "component": component});
         let http = || json!([{"name": "http", "port": 80, "targetPort": 9090}]);
-        assert_eq!(port("prometheus-server", chart("server"), http()), Some(80));
-        assert_eq!(port("p-alertmanager", chart("alertmanager"), http()), None);
-        assert_eq!(port("p", chart("node-exporter"), http()), None);
-        assert_eq!(port("prometheus-operator", Value::Null, web()), None);
-        assert_eq!(port("prometheus-thing", Value::Null, json!([{"name": "grpc", "port": 9090}])), None);
-        assert_eq!(port("thanos", Value::Null, web()), None);
-        assert_eq!(port("prometheus", Value::Null, Value::Null), None);
+        assert_eq!(port("prometheus-server", &chart("server"), &http()), Some(80));
+        assert_eq!(port("p-alertmanager", &chart("alertmanager"), &http()), None);
+        assert_eq!(port("p", &chart("node-exporter"), &http()), None);
+        assert_eq!(port("prometheus-operator", &Value::Null, &web()), None);
+        assert_eq!(port("prometheus-thing", &Value::Null, &json!([{"name": "grpc", "port": 9090}])), None);
+        assert_eq!(port("thanos", &Value::Null, &web()), None);
+        assert_eq!(port("prometheus", &Value::Null, &Value::Null), None);
     }
 }

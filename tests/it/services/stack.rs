@@ -86,7 +86,8 @@ fn long_the_wallet_stack_takes_as_long_as_its_slowest_part() {
     );
     assert_eq!(late, 8, "each endpoint of the node that hangs");
     assert!(ok >= 30, "{ok}");
-    // All parts that hang do so at once.
-    assert!(run.as_secs_f64() < 1.5 * f64::from(limit), "the run took {run:?}");
+    // The parts that hang do so at once: with one behind the other there would be eight limits. How close the run comes to
+    // one is a figure to read, not a fault of a busy machine.
+    assert!(run.as_secs_f64() < 4.0 * f64::from(limit), "the run took {run:?}");
     assert!(peak < 256 << 10, "{peak} KiB");
 }
