@@ -23,43 +23,51 @@ pub(super) fn texts(block: &[u8], show: &mut dyn FnMut(usize, &[u8])) {
     }
 }
 
-fn six_bits(b: u8) -> Option<u8> {
-    match b {
-        b'A'..=b'Z' => Some(b - b'A'),
-        b'a'..=b'z' => Some(b - b'a' + 26),
-        b'0'..=b'9' => Some(b - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    }
-}
-
-fn is_plain(b: u8) -> bool {
-    matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)
-}
-
-/// Whether the beginning of decoded bytes is text.
-fn begins_text(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(HEAD)];
-    !head.is_empty() && head.iter().filter(|b| is_plain(**b)).count() * 10 >= head.len() * 9
-}
-
-/// Whether a byte may stand in base64.
-const DIGITS: [bool; 256] = {
-    let mut table = [false; 256];
+/// Value of each byte in base64; [`NONE`] for bytes that do not stand in it.
+const VALUES: [u8; 256] = {
+    let mut table = [NONE; 256];
     let mut b = 0_u8;
     loop {
-        table[b as usize] = b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'/' | b'_');
+        table[b as usize] = match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => NONE,
+        };
         if b == u8::MAX {
             break table;
         }
         b += 1;
     }
 };
+const NONE: u8 = u8::MAX;
+
+fn six_bits(b: u8) -> Option<u8> {
+    Some(VALUES[usize::from(b)]).filter(|v| *v != NONE)
+}
+
+fn is_plain(b: u8) -> bool {
+    matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)
+}
+
+/// Whether the beginning of decoded bytes is text: nine of ten. Most data shows in its first bytes that it is none.
+fn begins_text(bytes: impl Iterator<Item = u8>) -> bool {
+    let (mut count, mut odd) = (0, 0);
+    for b in bytes.take(HEAD) {
+        count += 1;
+        odd += usize::from(!is_plain(b));
+        if odd * 10 > HEAD {
+            return false;
+        }
+    }
+    count > 0 && (count - odd) * 10 >= count * 9
+}
 
 /// A run that is long enough covers one of every so many places, so that only the words at those places are looked at.
 fn runs(block: &[u8], show: &mut dyn FnMut(usize, &[u8])) {
-    let ends = |b: &u8| !DIGITS[usize::from(*b)];
+    let ends = |b: &u8| VALUES[usize::from(*b)] == NONE;
     let (mut floor, mut at) = (0, MIN_RUN - 1);
     while at < block.len() {
         let mut end = at;
@@ -86,7 +94,12 @@ fn run(run: &[u8], at: usize, show: &mut dyn FnMut(usize, &[u8])) {
     }
     for shift in 0..4 {
         let Some(head) = run.get(shift..shift + MIN_RUN) else { return };
-        if begins_text(&from_base64(head)) {
+        let values = head.chunks_exact(4).flat_map(|four| {
+            let bits = four.iter().fold(0_u32, |bits, b| bits << 6 | u32::from(VALUES[usize::from(*b)]));
+            let [_, a, b, c] = bits.to_be_bytes();
+            [a, b, c]
+        });
+        if begins_text(values) {
             show(at, &from_base64(&run[shift..]));
         }
     }
@@ -111,8 +124,8 @@ fn digit(b: u8) -> Option<u8> {
 }
 
 fn from_hex(run: &[u8]) -> Option<Vec<u8>> {
-    let text: Vec<u8> = run.chunks_exact(2).map_while(|p| Some(digit(p[0])? << 4 | digit(p[1])?)).collect();
-    begins_text(&text).then_some(text)
+    let bytes = || run.chunks_exact(2).map_while(|p| Some(digit(p[0])? << 4 | digit(p[1])?));
+    begins_text(bytes()).then(|| bytes().collect())
 }
 
 /// Words with `%41`, or with `\u0041`.
