@@ -20,6 +20,7 @@ mod network;
 mod parties;
 mod probe;
 mod pseudonyms;
+mod quarantine;
 mod redact_archives;
 mod redact_corpus;
 mod redact_matrix;
