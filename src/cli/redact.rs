@@ -74,7 +74,7 @@ enum Rules {
         /// Directory with rules
         dir: Option<PathBuf>,
     },
-    /// Show what would be replaced in a file, line by line, values masked
+    /// Show each match in a file with its place, rule and layer, and the lines that change, values masked
     Test {
         /// The file, or `-`
         file: PathBuf,
@@ -89,7 +89,7 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Some(RulesCommand::Rules(Rules::List { options })) => list(&redactor(&options)?, output),
         Some(RulesCommand::Rules(Rules::Explain { id, options })) => explain(&redactor(&options)?, &id),
         Some(RulesCommand::Rules(Rules::Check { dir })) => check(dir),
-        Some(RulesCommand::Rules(Rules::Test { file, options })) => test(&redactor(&options)?, &file),
+        Some(RulesCommand::Rules(Rules::Test { file, options })) => test(&redactor(&options)?, &file, output),
         None => {
             let redactor = redactor(&args.options)?;
             let Done { stubs, leaks } = redact(&redactor, &args.input, &args.output)?;
@@ -357,8 +357,8 @@ fn check(dir: Option<PathBuf>) -> anyhow::Result<Exit> {
     Ok(if failed > 0 { Exit::Error } else { Exit::Complete })
 }
 
-/// Shows the lines that change, redacted, with the rules that the file met.
-fn test(redactor: &Redactor, path: &Path) -> anyhow::Result<Exit> {
+/// Shows where which rule matches, and the lines that change, redacted.
+fn test(redactor: &Redactor, path: &Path, output: &Output) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
     if path == Path::new("-") {
         io::stdin().lock().read_to_end(&mut text)?;
@@ -366,13 +366,35 @@ fn test(redactor: &Redactor, path: &Path) -> anyhow::Result<Exit> {
         text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
     let name = path.display().to_string();
-    let clean = redactor.bytes(&name, Format::of_path(&name), &text)?.into_inner();
-    for (number, line) in clean.split(|b| *b == b'\n').enumerate() {
+    let (clean, matches) = redactor.explain(&name, Format::of_path(&name), &text)?;
+    let clean = match Cleaner::knowing(redactor).known() {
+        Some(known) => known.bytes(&name, &clean)?,
+        None => clean,
+    };
+    let report = redactor.report();
+    if output.format == Output2::Json {
+        let places = matches.iter().map(|m| {
+            serde_json::json!({"line": m.line, "column": m.column, "length": m.length, "rule": m.rule, "layer": m.layer,
+                "replacement": m.replacement})
+        });
+        let result =
+            serde_json::json!({"matches": places.collect::<Vec<_>>(), "rules": report.rules, "layers": report.layers});
+        println!("{}", serde_json::to_string_pretty(&result)?);
+        return Ok(Exit::Complete);
+    }
+    for m in &matches {
+        let place = format!("{}:{}-{}", m.line, m.column, m.column + m.length - 1);
+        println!("{place:<16} {:<28} {:<9} {}", m.rule, m.layer, m.replacement);
+    }
+    if !matches.is_empty() {
+        println!();
+    }
+    for (number, line) in clean.get().split(|b| *b == b'\n').enumerate() {
         if memchr::memmem::find(line, b"REDACTED-").is_some() {
             println!("{}: {}", number + 1, String::from_utf8_lossy(line));
         }
     }
-    for (rule, files) in redactor.report().rules {
+    for (rule, files) in report.rules {
         println!("{:>6}  {rule}", files.values().sum::<u64>());
     }
     Ok(Exit::Complete)

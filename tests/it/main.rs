@@ -28,6 +28,7 @@ mod redact_memory;
 mod redact_nesting;
 mod redact_own;
 mod redact_properties;
+mod redact_rules;
 mod redact_structure;
 mod redact_traps;
 mod redact_zip;

@@ -58,7 +58,12 @@ fn an_archive_that_leaks_never_has_its_usual_name() {
     assert!(ran.stdout().contains("do not send a.tar.gz.quarantine"), "{}", ran.stdout());
     assert!(ran.stdout().contains("kms-core.log: audit-github-token in line "), "{}", ran.stdout());
     assert!(!holds(ran.stdout().as_bytes()) && !holds(ran.stderr().as_bytes()));
-    Casefile::new(&["verify"]).arg(ran.dir().join("a.tar.gz.quarantine")).run().code(5);
+    let kept = ran.dir().join("a.tar.gz.quarantine");
+    Casefile::new(&["verify"]).arg(&kept).run().code(5);
+    let bundle = Bundle::open(&kept);
+    let report: serde_json::Value = serde_json::from_str(&bundle.text("redaction.json")).unwrap();
+    assert!(report["audit"]["hits"][0].as_str().unwrap().contains("kms-core.log: audit-github-token"), "{report}");
+    assert!(bundle.text("SUMMARY.md").contains("Do not send it"));
 
     // The archive of a run before is not lost to one that leaks.
     let again = collect(&cluster).args(&OFF).args(&["--force", "-o", "old.tar.gz"]);

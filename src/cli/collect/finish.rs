@@ -17,7 +17,7 @@ use crate::collect::{RunResult, health_sources};
 use crate::model::size;
 use crate::model::time::{Timestamp, rfc3339};
 use crate::model::{FileEntry, LedgerEntry, Manifest, SCHEMA_VERSION, Tool};
-use crate::redact::{Cleaner, Redacted, RedactionReport, Redactor};
+use crate::redact::{AuditResult, Cleaner, Redacted, RedactionReport, Redactor};
 use crate::report::{self, View};
 use crate::triage::{self, Triage};
 
@@ -113,7 +113,8 @@ impl Finish<'_> {
         let mut manifest = cleaner.record(&self.manifest(result, files))?.into_inner();
         let audit = FinalAudit::new();
         let (triage, mut leaks) = self.examine(&mut manifest, &cleaner, &audit)?;
-        let counts = redactor.report();
+        let audited = AuditResult { files: manifest.files.len() as u64, hits: leaks.clone() };
+        let counts = RedactionReport { audit: Some(audited), ..redactor.report() };
         let view = View::new(&triage, &manifest, Some(&counts));
         let markdown = report::markdown(&view);
         let html = report::html(&view)?;
@@ -128,13 +129,16 @@ impl Finish<'_> {
             document(format::REPORT, &html)?,
             document(format::LOG, &log.text())?,
         ];
-        let redaction = redactor.report();
+        leaks.extend(inspect::audit_documents(&audit, &first)?);
+        let audited = AuditResult { files: (manifest.files.len() + first.len()) as u64, hits: leaks.clone() };
+        let redaction = RedactionReport { audit: Some(audited), ..redactor.report() };
+        let last = first.len();
         first.push(document(format::REDACTION, &pretty(&redaction)?)?);
         manifest.files.extend(first.iter().map(|(name, content)| bundle::file_entry(name, content)));
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         first.push(document(format::MANIFEST, &pretty(&manifest)?)?);
 
-        leaks.extend(inspect::audit_documents(&audit, &first)?);
+        leaks.extend(inspect::audit_documents(&audit, &first[last..])?);
         let packed = self.write(first, &cleaner, leaks.is_empty())?;
         self.spool.remove()?;
         Ok(Made {

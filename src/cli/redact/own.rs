@@ -10,7 +10,7 @@ use super::Done;
 use crate::bundle::inspect::{self, quarantined};
 use crate::bundle::{self, PackOptions, Spool, Store, Target, format};
 use crate::model::{Kept, Manifest, Truncation};
-use crate::redact::{Cleaner, CopyError, Format, Redactor};
+use crate::redact::{AuditResult, Cleaner, CopyError, Format, RedactionReport, Redactor};
 
 /// Files that the run made itself, in the order of the archive. `redaction.json` and the manifest are made anew.
 const REPORTS: [&str; 5] = [format::SUMMARY, format::TRIAGE, format::TIMELINE, format::REPORT, format::LOG];
@@ -58,7 +58,11 @@ fn rewrite(
         first.push((name, cleaner.bytes(name, &text)?));
     }
     let pretty = |value: serde_json::Result<String>| -> anyhow::Result<Vec<u8>> { Ok((value? + "\n").into_bytes()) };
-    let report = pretty(serde_json::to_string_pretty(&redactor.report()))?;
+    leaks.extend(inspect::audit_documents(&audit, &first)?);
+    let audited = AuditResult { files: (spool.files().len() + first.len()) as u64, hits: leaks.clone() };
+    let report = RedactionReport { audit: Some(audited), ..redactor.report() };
+    let report = pretty(serde_json::to_string_pretty(&report))?;
+    let last = first.len();
     first.push((format::REDACTION, cleaner.bytes(format::REDACTION, &report)?));
     manifest.notes.insert("redacted-again".to_owned(), json!({"rules-off": redactor.report().disabled}));
     manifest.files = spool.files();
@@ -68,7 +72,7 @@ fn rewrite(
     let manifest = cleaner.record(&manifest)?.into_inner();
     let text = pretty(serde_json::to_string_pretty(&manifest))?;
     first.push((format::MANIFEST, cleaner.bytes(format::MANIFEST, &text)?));
-    leaks.extend(inspect::audit_documents(&audit, &first)?);
+    leaks.extend(inspect::audit_documents(&audit, &first[last..])?);
     let name = output.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.strip_suffix(".tar.gz").or_else(|| name.strip_suffix(".tgz")).unwrap_or(&name);
     let options = PackOptions {

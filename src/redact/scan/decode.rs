@@ -3,10 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::{MAX_DEPTH, Region, Scan, Scratch, run};
+use crate::redact::Format;
+use crate::redact::layers::Layer;
 use crate::redact::rules::engine;
 use crate::redact::span::{Span, union};
 use crate::redact::token::{base64_bytes, is_text};
-use crate::redact::{Format, span::Quotes};
 
 /// Shortest run that is worth decoding.
 const MIN_RUN: usize = 24;
@@ -83,7 +84,11 @@ impl Scan<'_> {
                     stop += bytes[stop..wrapped].trim_ascii_end().len();
                 }
             }
-            self.spans.push(Span { id: Some(id), ..Span::new(start + shift, stop, first.rule) });
+            self.spans.push(Span {
+                id: Some(id),
+                layer: Layer::Decoding,
+                ..Span::new(start + shift, stop, first.rule)
+            });
             return;
         }
     }
@@ -121,7 +126,7 @@ impl Scan<'_> {
             [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
             _ => self.env.ids.of_canonical(&plain),
         };
-        self.spans.push(Span { id: Some(id), ..Span::new(start, end, first.rule) });
+        self.spans.push(Span { id: Some(id), layer: Layer::Decoding, ..Span::new(start, end, first.rule) });
         true
     }
 
@@ -220,11 +225,10 @@ impl Scan<'_> {
         let mut spans = Vec::new();
         self.nested(&plain, &mut spans);
         for span in spans {
-            let quotes: Option<Quotes> = None;
             let id = span.id.unwrap_or_else(|| self.env.ids.of(&plain[span.start..span.end]));
             let (from, to) = (start + origin[span.start], start + origin[span.end]);
             if !self.env.set.is_redacted(&self.bytes[from..to]) {
-                self.spans.push(Span { start: from, end: to, rule: span.rule, id: Some(id), quotes });
+                self.spans.push(Span { id: Some(id), layer: Layer::Decoding, ..Span::new(from, to, span.rule) });
             }
         }
     }
