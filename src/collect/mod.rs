@@ -5,6 +5,7 @@
 
 mod blocking;
 mod engine;
+mod environment;
 mod error;
 pub mod grpc;
 mod health_order;
@@ -15,10 +16,12 @@ mod limits;
 mod placeholder;
 pub mod probe;
 pub mod retry;
+mod rooted;
 pub mod s3;
 mod samples;
 pub mod services;
 mod sink;
+mod source;
 mod storage;
 
 pub use engine::{Engine, RunResult, Wanted};

@@ -17,6 +17,12 @@ pub struct Program {
     pub config: Vec<String>,
     /// Where the configuration goes.
     pub artifact: String,
+    /// Where the variables go that it was started with; they are not read without it.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Variables whose values are kept; `*` stands for any part. Of all others the name is.
+    #[serde(default)]
+    pub keep_env: Vec<String>,
 }
 
 impl Program {

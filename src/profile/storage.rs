@@ -7,7 +7,8 @@ use super::LabelSelector;
 /// A store of the system. Which bucket or directory it is stands in the system's own configuration, or in a parameter.
 ///
 /// `bucket`, `bucket_prefix`, `directory`, `directory_prefix`, `region`, `endpoint` and `sts_endpoint` list places to look, the
-/// first that has a value wins: `/a/b` is a JSON pointer into the configuration, `{name}` a parameter of the profile.
+/// first that has a value wins: `/a/b` is a JSON pointer into the configuration, `{name}` a parameter of the profile, `$NAME` a
+/// variable of the program's environment.
 /// Only names, sizes, dates, storage classes and versions are read, never contents.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,8 +81,10 @@ impl Storage {
             &self.endpoint,
             &self.sts_endpoint,
         ];
-        if lists.into_iter().flatten().any(|place| !place.starts_with('/') && !place.starts_with('{')) {
-            return Err("a place to look is a JSON pointer such as /vault/bucket, or a parameter such as {bucket}");
+        if lists.into_iter().flatten().any(|place| !place.starts_with(['/', '{', '$'])) {
+            return Err(
+                "a place to look is a JSON pointer such as /vault/bucket, a parameter such as {bucket}, or a variable such as $BUCKET",
+            );
         }
         if self.limit_objects == 0 {
             return Err("limit_objects must be at least 1");

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::hidden::Raw;
 use super::settle::Settled;
-use super::{Format, RedactError, Redacted, Redactor};
+use super::{Format, Match, RedactError, Redacted, Redactor};
 
 /// Bytes at the beginning that decide what a document is.
 const SNIFF: usize = 512;
@@ -56,6 +56,17 @@ impl Stream {
             pending: Raw::default(),
             half: Vec::new(),
         }
+    }
+
+    /// Takes down what is replaced where.
+    pub(super) fn traced(mut self) -> Self {
+        self.lines.trace();
+        self
+    }
+
+    /// What was taken down.
+    pub(super) fn into_matches(self) -> Vec<Match> {
+        self.lines.into_matches()
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or

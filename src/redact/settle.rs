@@ -5,7 +5,8 @@
 //! again, unless a line above asks for them.
 
 use super::stream::Lines;
-use super::{Format, RedactError, Redacted, Redactor};
+use super::trace::Trace;
+use super::{Format, Match, RedactError, Redacted, Redactor};
 
 /// Bytes that are pushed together while the second look waits for the end of something.
 const STEP: usize = 4 << 10;
@@ -28,6 +29,16 @@ impl Settled {
             piece: Redacted::buffer(),
             inside: false,
         }
+    }
+
+    /// Takes down what the first look replaces.
+    pub(super) fn trace(&mut self) {
+        self.first.trace = Some(Trace::default());
+    }
+
+    /// What was taken down.
+    pub(super) fn into_matches(mut self) -> Vec<Match> {
+        self.first.trace.take().map(Trace::into_matches).unwrap_or_default()
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or

@@ -1,7 +1,8 @@
 //! What a host tells about itself, without a cluster.
 //!
 //! Linux is read through `/proc`, `/sys` and a few read-only commands; elsewhere the `portable` module gives what the operating
-//! system's own interfaces give, and the rest ends as `not-applicable`. Environment variables of processes are never read.
+//! system's own interfaces give, and the rest ends as `not-applicable`. Of the environment of a
+//! process names are kept, and the values that a profile names (`program`).
 
 mod cgroup;
 mod command;

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, DOCUMENT_MAX, Shape};
 use super::http::Http;
-use super::item::{ServiceItem, Source, directory, note_connection, put_json};
+use super::item::{directory, note_connection, put_json};
 use super::scrub::{self, People};
 use super::target::Target;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 
 const COLLECTOR: &str = "services/alertmanager";
@@ -26,13 +27,7 @@ struct Alertmanager {
 pub(super) fn item(target: Target, timeout: Duration) -> Arc<dyn Item> {
     let dir = directory("alertmanager", &target.name);
     let what = format!("Alertmanager at {}: alerts, silences, receivers, whether notifications leave", target.url);
-    Arc::new(ServiceItem::new(
-        &dir,
-        COLLECTOR,
-        what,
-        Lane::Discover,
-        Alertmanager { target, dir: dir.clone(), timeout },
-    ))
+    Arc::new(SourceItem::new(&dir, COLLECTOR, what, Lane::Discover, Alertmanager { target, dir: dir.clone(), timeout }))
 }
 
 impl Alertmanager {

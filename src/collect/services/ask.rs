@@ -7,8 +7,9 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::http::Http;
-use super::item::{ServiceItem, Source, put_json};
+use super::item::put_json;
 use super::scrub;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::{Kept, Outcome, Truncation};
 use crate::redact::Format;
@@ -56,7 +57,7 @@ impl Ask {
         let id = format!("{source}/{}", self.id);
         let what = self.what;
         let asked = Asked { http: Arc::clone(http), ask: self };
-        Arc::new(ServiceItem::new(&id, collector, what, Lane::Probe, asked))
+        Arc::new(SourceItem::new(&id, collector, what, Lane::Probe, asked))
     }
 }
 

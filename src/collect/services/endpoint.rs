@@ -8,10 +8,11 @@ use futures::future::BoxFuture;
 
 use super::ask::DOCUMENT_MAX;
 use super::http::Http;
-use super::item::{ServiceItem, Source, directory, note_connection};
+use super::item::{directory, note_connection};
 use super::metrics;
 use super::scrub;
 use super::target::Target;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::{Kept, Outcome, Truncation};
 use crate::profile;
@@ -31,7 +32,7 @@ pub(super) fn item(own: &profile::Endpoint, target: Target, path: String, timeou
     let dir = directory("endpoint", &name);
     let what = format!("GET {} of {}: {}", own.path, target.url, own.why);
     let source = Endpoint { target, dir: dir.clone(), path, file: own.file.clone(), timeout };
-    Arc::new(ServiceItem::new(&dir, "services/endpoint", what, Lane::Probe, source))
+    Arc::new(SourceItem::new(&dir, "services/endpoint", what, Lane::Probe, source))
 }
 
 impl Endpoint {

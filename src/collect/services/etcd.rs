@@ -12,10 +12,11 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 
 use super::http::{Http, Reply};
-use super::item::{ServiceItem, Source, directory, note_connection, put_json};
+use super::item::{directory, note_connection, put_json};
 use super::metrics;
 use super::scrub;
 use super::target::{Target, authority};
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink};
 use crate::model::Outcome;
 use crate::redact::Format;
@@ -41,7 +42,7 @@ pub(super) fn item(name: &str, members: Vec<Target>, prefixes: &[String], limits
     let what = format!("etcd: health and status of {} members, alarms, names of keys", members.len());
     let timeout = limits.request_timeout.min(ANSWER_MAX);
     let source = Etcd { members, dir: dir.clone(), prefixes: prefixes.to_vec(), timeout };
-    Arc::new(ServiceItem::new(&dir, COLLECTOR, what, Lane::Probe, source))
+    Arc::new(SourceItem::new(&dir, COLLECTOR, what, Lane::Probe, source))
 }
 
 /// What one member said.

@@ -2,8 +2,8 @@
 //!
 //! Keys, wallets and databases are never opened, whatever a profile says.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,7 +15,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::item::{ServiceItem, Source, put_json};
+use super::item::put_json;
+use crate::collect::rooted::{self, Tree};
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Limits, Sink};
 use crate::model::Outcome;
 use crate::profile::{self, FileKind};
@@ -94,7 +96,7 @@ pub(super) fn item(own: &profile::Files, paths: &[String]) -> Arc<dyn Item> {
     let id = format!("services/files/{}", own.id);
     let what = format!("Files {}: {}", paths.join(", "), own.why);
     let lane = if own.kind == FileKind::Log { Lane::Logs } else { Lane::State };
-    Arc::new(ServiceItem::new(&id, "services/files", what, lane, Files { id: own.id.clone(), globs, kind: own.kind }))
+    Arc::new(SourceItem::new(&id, "services/files", what, lane, Files { id: own.id.clone(), globs, kind: own.kind }))
 }
 
 /// A glob with the directory that its fixed part names.
@@ -129,6 +131,8 @@ fn is_refused(path: &Path) -> bool {
 /// A file that matched.
 struct Found {
     path: PathBuf,
+    /// Where it stands when all links are followed.
+    real: PathBuf,
     modified: SystemTime,
     size: u64,
 }
@@ -138,6 +142,8 @@ struct Found {
 struct Search {
     found: Vec<Found>,
     refused: usize,
+    /// Links to files of others, which whoever made the link may not be allowed to read.
+    foreign: usize,
     looked_at: usize,
     denied: Vec<String>,
 }
@@ -166,12 +172,12 @@ impl Search {
                     self.dir(&path, pattern, depth + 1);
                 }
             } else if pattern.matcher.is_match(&path) {
-                self.file(path);
+                self.file(path, pattern);
             }
         }
     }
 
-    fn file(&mut self, path: PathBuf) {
+    fn file(&mut self, path: PathBuf, pattern: &Pattern) {
         // A link is judged by its own name and by what it leads to.
         let Ok(real) = path.canonicalize() else { return };
         let Ok(meta) = std::fs::metadata(&real) else { return };
@@ -182,9 +188,23 @@ impl Search {
             self.refused += 1;
             return;
         }
+        if !may_follow(&path, &real, &meta, &pattern.base) {
+            self.foreign += 1;
+            return;
+        }
         let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        self.found.push(Found { path, modified, size: meta.len() });
+        self.found.push(Found { path, real, modified, size: meta.len() });
     }
+}
+
+/// Whether a name may lead to this file: it stands below the directory of the glob, or behind a link that we, the administrator or the
+/// owner of the file made. A program that may write its own logs must not choose what else is read.
+fn may_follow(path: &Path, real: &Path, target: &std::fs::Metadata, base: &Path) -> bool {
+    let Ok(link) = std::fs::symlink_metadata(path) else { return false };
+    if !link.is_symlink() {
+        return base.canonicalize().is_ok_and(|base| real.starts_with(base));
+    }
+    [0, rustix::process::geteuid().as_raw(), target.uid()].contains(&link.uid())
 }
 
 impl Files {
@@ -212,6 +232,9 @@ impl Files {
         }
         if search.looked_at > NAMES_MAX {
             problems.push(format!("only the first {NAMES_MAX} names were looked at"));
+        }
+        if search.foreign > 0 {
+            problems.push(format!("{} links lead to files of another owner and were not followed", search.foreign));
         }
         let denied = !search.denied.is_empty();
         problems.extend(search.denied.iter().take(3).map(|d| format!("{d} is not readable (try: run as root)")));
@@ -257,7 +280,7 @@ impl Files {
         // What redaction holds back and the first line make up the margin.
         let skip = if tail { found.size.saturating_sub(cap.saturating_add(1 << 20)) } else { 0 };
         let (send, mut pieces) = tokio::sync::mpsc::channel::<io::Result<Zeroizing<Vec<u8>>>>(4);
-        let path = found.path.clone();
+        let path = found.real.clone();
         let reader = tokio::task::spawn_blocking(move || {
             let most = if packed { cap.saturating_mul(UNPACK_MAX) } else { u64::MAX };
             if let Err(error) = read(&path, skip, packed, most, &send) {
@@ -325,7 +348,7 @@ fn read(
     most: u64,
     send: &tokio::sync::mpsc::Sender<io::Result<Zeroizing<Vec<u8>>>>,
 ) -> io::Result<()> {
-    let mut file = open(path)?;
+    let mut file = Tree::at(Path::new("/")).without_links().file(path)?;
     file.seek(SeekFrom::Start(skip))?;
     let mut reader: Box<dyn Read> =
         if packed { Box::new(MultiGzDecoder::new(file).take(most)) } else { Box::new(file.take(most)) };
@@ -338,26 +361,13 @@ fn read(
     }
 }
 
-/// Opens a regular file. A pipe with such a name would block, so it is opened without waiting and then looked at.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
-    }
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
-}
-
 /// Reads a small file as a whole.
 ///
 /// # Errors
 /// When it cannot be read, is no regular file, or is larger than `cap`.
 pub(super) fn read_small(path: &Path, cap: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::new());
-    open(path)?.take(cap + 1).read_to_end(&mut content)?;
+    rooted::regular_file(path)?.take(cap + 1).read_to_end(&mut content)?;
     if content.len() as u64 > cap {
         return Err(io::Error::other(format!("it is larger than {cap} bytes")));
     }
@@ -425,7 +435,26 @@ mod tests {
         search.dir(&glob.base, &glob, 0);
         assert_eq!(search.found.len(), 1);
         assert!(search.found[0].path.ends_with("b.log") && search.refused == 1);
-        assert!(open(Path::new("/dev/null")).is_err());
         assert!(read_small(&dir.path().join("b.log"), 0).is_err());
+    }
+
+    #[test]
+    fn a_link_of_another_user_to_a_file_that_is_not_theirs_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (logs, other) = (dir.path().join("logs"), dir.path().join("other"));
+        std::fs::create_dir_all(&logs).unwrap();
+        std::fs::write(&other, "of somebody").unwrap();
+        std::os::unix::fs::symlink(&other, logs.join("a.log")).unwrap();
+        let meta = std::fs::metadata(&other).unwrap();
+        let link = logs.join("a.log");
+        assert!(may_follow(&link, &other, &meta, &logs), "we made this link");
+        // A directory on the way was swapped for a link: the name itself is none.
+        assert!(!may_follow(&other, &other, &meta, &logs));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(&link, Some(4711), None).unwrap();
+            assert!(!may_follow(&link, &other, &meta, &logs));
+            std::os::unix::fs::chown(&other, Some(4711), None).unwrap();
+            assert!(may_follow(&link, &other, &std::fs::metadata(&other).unwrap(), &logs));
+        }
     }
 }

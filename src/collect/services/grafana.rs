@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use super::ask::{Ask, DOCUMENT_MAX, Shape};
 use super::docker::pick;
 use super::http::Http;
-use super::item::{ServiceItem, Source, directory, note_connection, put_json};
+use super::item::{directory, note_connection, put_json};
 use super::scrub;
 use super::target::Target;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::Outcome;
 
@@ -57,7 +58,7 @@ struct Grafana {
 pub(super) fn item(target: Target, timeout: Duration) -> Arc<dyn Item> {
     let dir = directory("grafana", &target.name);
     let what = format!("Grafana at {}: health, and with a login its data sources and alert rules", target.url);
-    Arc::new(ServiceItem::new(&dir, COLLECTOR, what, Lane::Discover, Grafana { target, dir: dir.clone(), timeout }))
+    Arc::new(SourceItem::new(&dir, COLLECTOR, what, Lane::Discover, Grafana { target, dir: dir.clone(), timeout }))
 }
 
 impl Grafana {
@@ -84,7 +85,7 @@ impl Grafana {
         let login = self.target.credentials.basic.is_some() || self.target.credentials.token.is_some();
         let sources = Sources { http: Arc::clone(&http), dir: self.dir.clone(), login };
         let what = "Data sources without users and passwords, and whether each works";
-        items.push(Arc::new(ServiceItem::new(
+        items.push(Arc::new(SourceItem::new(
             &format!("{}/datasources", self.dir),
             COLLECTOR,
             what,

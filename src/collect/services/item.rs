@@ -1,59 +1,12 @@
-//! The item of a source, and the file that says whether the source was there.
+//! What the items of services share, and the file that says whether the source was there.
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::http::{Http, Reply};
-use crate::collect::{CollectError, Done, Item, Lane, Sink};
-use crate::model::{Effect, ItemId};
+use crate::collect::source::Source;
+use crate::collect::{CollectError, Done, Sink};
 use crate::redact::Format;
-
-/// What asks one source.
-pub(super) trait Source: Send + Sync {
-    /// Asks it.
-    fn collect<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, Result<Done, CollectError>>;
-}
-
-/// One source, or one question to it, as an item.
-pub(super) struct ServiceItem<S> {
-    id: ItemId,
-    collector: &'static str,
-    what: String,
-    lane: Lane,
-    source: S,
-}
-
-impl<S: Source> ServiceItem<S> {
-    pub(super) fn new(id: &str, collector: &'static str, what: impl Into<String>, lane: Lane, source: S) -> Self {
-        Self { id: ItemId::new(id), collector, what: what.into(), lane, source }
-    }
-}
-
-impl<S: Source> Item for ServiceItem<S> {
-    fn id(&self) -> &ItemId {
-        &self.id
-    }
-
-    fn collector(&self) -> &'static str {
-        self.collector
-    }
-
-    fn describe(&self) -> String {
-        self.what.clone()
-    }
-
-    fn lane(&self) -> Lane {
-        self.lane
-    }
-
-    fn effect(&self) -> Effect {
-        Effect::Read
-    }
-
-    fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
-        self.source.collect(sink)
-    }
-}
 
 /// A source that cannot even be named, such as one whose parameter is not set.
 pub(super) struct Unusable(pub(super) std::sync::Mutex<Option<CollectError>>);

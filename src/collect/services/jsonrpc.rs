@@ -8,8 +8,9 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::http::{Http, Reply};
-use super::item::{ServiceItem, Source, directory, note_connection, put_json};
+use super::item::{directory, note_connection, put_json};
 use super::target::Target;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::Outcome;
 use crate::profile;
@@ -34,7 +35,7 @@ pub(super) fn item(own: &profile::JsonRpc, target: Target, timeout: Duration) ->
     let what = format!("At most {CALLS_MAX} reads over JSON-RPC at {}", target.url);
     // The schema refuses other methods; a profile made in memory is checked here as well.
     let methods = own.methods.iter().filter(|m| profile::is_read_method(m)).take(CALLS_MAX - 1).cloned().collect();
-    Arc::new(ServiceItem::new(
+    Arc::new(SourceItem::new(
         &dir,
         "services/jsonrpc",
         what,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::item::{ServiceItem, Unusable, directory};
+use super::item::{Unusable, directory};
 use super::target::{Ambient, Resolver, Target};
 use super::{alertmanager, docker, endpoint, etcd, files, grafana, jsonrpc, postgres, prometheus};
 use crate::collect::placeholder::Values;
+use crate::collect::source::SourceItem;
 use crate::collect::{CollectError, Item, Lane, Limits};
 use crate::profile::Profile;
 
@@ -82,5 +83,5 @@ fn each(
 /// The item that stands for a source that cannot be named, so that the ledger has an entry for it.
 fn unusable(kind: &'static str, name: &str, error: CollectError) -> Arc<dyn Item> {
     let what = format!("cannot be asked: {error}");
-    Arc::new(ServiceItem::new(&directory(kind, name), "services", what, Lane::Probe, Unusable(Mutex::new(Some(error)))))
+    Arc::new(SourceItem::new(&directory(kind, name), "services", what, Lane::Probe, Unusable(Mutex::new(Some(error)))))
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, DOCUMENT_MAX, Shape};
 use super::http::Http;
-use super::item::{ServiceItem, Source, directory, note_connection, put_json};
+use super::item::{directory, note_connection, put_json};
 use super::scrub;
 use super::target::Target;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink};
 
 const COLLECTOR: &str = "services/prometheus";
@@ -39,7 +40,7 @@ pub(super) fn item(target: Target, series: &[String]) -> Arc<dyn Item> {
     let dir = directory("prometheus", &target.name);
     let what = format!("Prometheus at {}: targets, rules, alerts, configuration, series", target.url);
     let source = Prometheus { target, dir: dir.clone(), series: series.to_vec() };
-    Arc::new(ServiceItem::new(&dir, COLLECTOR, what, Lane::Discover, source))
+    Arc::new(SourceItem::new(&dir, COLLECTOR, what, Lane::Discover, source))
 }
 
 /// Looks whether a Prometheus answers, and plans the questions to it. `dir` is its directory, and `series` are the queries whose

@@ -21,6 +21,8 @@ pub(in crate::collect) struct Wiring {
     whole: Vec<String>,
     /// All ConfigMaps of the pod.
     maps: BTreeSet<String>,
+    /// The artifact with the variables of a process; they are those that it runs with, so they win over its files.
+    process: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +73,28 @@ impl Wiring {
         wiring
     }
 
+    /// A process with these variables, out of this artifact.
+    pub(in crate::collect) fn of_process(variables: BTreeMap<String, String>, artifact: String) -> Self {
+        Self { literal: variables, process: Some(artifact), ..Self::default() }
+    }
+
+    /// The artifact with the variables of a process.
+    pub(super) fn process(&self) -> Option<&str> {
+        self.process.as_deref()
+    }
+
+    /// A variable of the program, where its value is known.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.literal.get(name).map(String::as_str)
+    }
+
+    /// Puts the variables of a process over the document of its configuration file.
+    pub(super) fn overlay(&self, document: &mut Value, prefix: Option<&str>) {
+        if let (Some(_), Some(prefix)) = (&self.process, prefix) {
+            overlay(document, &self.literal, prefix);
+        }
+    }
+
     /// The configuration that a list of ConfigMaps gives this pod: all TOML documents of its ConfigMaps joined, with
     /// `${VARIABLES}` filled in, and overridden by variables such as `PREFIX__A__B`.
     pub(super) fn configuration(&self, list: &[u8], prefix: Option<&str>) -> Option<Value> {
@@ -98,12 +122,17 @@ impl Wiring {
             }
         }
         if let Some(prefix) = prefix {
-            for (name, value) in &env {
-                let Some(path) = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix("__")) else { continue };
-                set(&mut all, &path.to_ascii_lowercase(), value);
-            }
+            overlay(&mut all, &env, prefix);
         }
         Some(all)
+    }
+}
+
+/// Sets what variables such as `PREFIX__A__B` say.
+fn overlay(document: &mut Value, env: &BTreeMap<String, String>, prefix: &str) {
+    for (name, value) in env {
+        let Some(path) = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix("__")) else { continue };
+        set(document, &path.to_ascii_lowercase(), value);
     }
 }
 

@@ -3,10 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::{MAX_DEPTH, Region, Scan, Scratch, run};
+use crate::redact::Format;
+use crate::redact::layers::Layer;
 use crate::redact::rules::engine;
 use crate::redact::span::{Span, union};
 use crate::redact::token::{base64_bytes, is_text};
-use crate::redact::{Format, span::Quotes};
 
 /// Shortest run that is worth decoding.
 const MIN_RUN: usize = 24;
@@ -87,7 +88,11 @@ impl Scan<'_> {
                     stop += bytes[stop..wrapped].trim_ascii_end().len();
                 }
             }
-            self.spans.push(Span { id: Some(id), ..Span::new(start + shift, stop, first.rule) });
+            self.spans.push(Span {
+                id: Some(id),
+                layer: Layer::Decoding,
+                ..Span::new(start + shift, stop, first.rule)
+            });
             return;
         }
     }
@@ -125,7 +130,7 @@ impl Scan<'_> {
             [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
             _ => self.env.ids.of_canonical(&plain),
         };
-        self.spans.push(Span { id: Some(id), ..Span::new(start, end, first.rule) });
+        self.spans.push(Span { id: Some(id), layer: Layer::Decoding, ..Span::new(start, end, first.rule) });
         true
     }
 
@@ -183,7 +188,7 @@ impl Scan<'_> {
             let mut stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
             // In an attribute of XML the quote that stands there as it is ends the value.
             let quotes = bytes[start..sign].iter().filter(|b| **b == b'\'').count();
-            if quotes % 2 == 1 && super::keyvalue::is_attribute(&bytes[floor..sign]) {
+            if quotes % 2 == 1 && super::setting::is_attribute(&bytes[floor..sign]) {
                 stop = bytes[sign..stop].iter().position(|b| *b == b'\'').map_or(stop, |i| sign + i);
             }
             self.mapped(start, stop, entity);
@@ -224,11 +229,10 @@ impl Scan<'_> {
         let mut spans = Vec::new();
         self.nested(&plain, &mut spans);
         for span in spans {
-            let quotes: Option<Quotes> = None;
             let id = span.id.unwrap_or_else(|| self.env.ids.of(&plain[span.start..span.end]));
             let (from, to) = (start + origin[span.start], start + origin[span.end]);
             if !self.env.set.is_redacted(&self.bytes[from..to]) {
-                self.spans.push(Span { start: from, end: to, rule: span.rule, id: Some(id), quotes });
+                self.spans.push(Span { id: Some(id), layer: Layer::Decoding, ..Span::new(from, to, span.rule) });
             }
         }
     }

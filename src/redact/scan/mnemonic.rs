@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::Scan;
+use super::value::{bare_end, is_prose};
+use super::words::Class;
 use crate::redact::rules::engine;
 
 /// The English list of BIP-39 (MIT): 2,048 words, sorted.
@@ -46,6 +48,58 @@ fn in_run(b: u8) -> bool {
 }
 
 impl Scan<'_> {
+    /// Words of a recovery phrase.
+    pub(super) fn phrase(&mut self, class: Class, at: usize, line_end: usize) {
+        let mut end = at;
+        let mut words = 0;
+        while end < line_end && words < 30 {
+            let len = self.bytes[end..line_end].iter().take_while(|b| b.is_ascii_lowercase()).count();
+            if !(3..=8).contains(&len) {
+                break;
+            }
+            end += len;
+            words += 1;
+            if self.bytes.get(end) != Some(&b' ') {
+                break;
+            }
+            end += 1;
+        }
+        if words >= 11 {
+            while end > at && self.bytes[end - 1] == b' ' {
+                end -= 1;
+            }
+            self.mask(at, end, engine::MNEMONIC, None);
+        } else {
+            let to = bare_end(self.bytes, at, line_end);
+            if !is_prose(self.env.set, self.bytes, at, to, line_end) {
+                self.judged(class, at, to, None);
+            }
+        }
+    }
+
+    /// `seed phrase for wallet x is w1 w2 ...`: a run of at least twelve words within reach.
+    pub(super) fn phrase_nearby(&mut self, at: usize, line_end: usize) {
+        let bytes = self.bytes;
+        let reach = line_end.min(at + 96);
+        let mut from = at;
+        while from < reach {
+            let start_ok = from == 0 || !bytes[from - 1].is_ascii_alphanumeric();
+            if start_ok && bytes[from].is_ascii_lowercase() {
+                let run = bytes[from..line_end].iter().take_while(|b| b.is_ascii_lowercase() || **b == b' ').count();
+                let text = bytes[from..from + run].trim_ascii();
+                let words = text.split(|b| *b == b' ').filter(|w| (3..=8).contains(&w.len())).count();
+                if words >= 12 {
+                    self.mask(from, from + text.len(), engine::MNEMONIC, None);
+                }
+                if words >= 12 {
+                    return;
+                }
+                from += run;
+            }
+            from += 1;
+        }
+    }
+
     /// Looks for phrases in everything that was scanned.
     pub(super) fn phrases(&mut self) {
         let bytes = self.bytes;

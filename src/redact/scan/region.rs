@@ -51,7 +51,7 @@ impl Region {
                     let Some(line_end) = memchr::memchr(b'\n', &bytes[at..]).map(|i| at + i) else {
                         return last.then_some(bytes.len());
                     };
-                    if !super::keyvalue::is_continued(&bytes[at..line_end]) {
+                    if !super::setting::is_continued(&bytes[at..line_end]) {
                         return Some(line_end + 1);
                     }
                     at = line_end + 1;

@@ -283,7 +283,8 @@ fn is_directory(value: &[u8]) -> bool {
     value.starts_with(b"/") && value.iter().all(plain)
 }
 
-fn is_uuid(value: &[u8]) -> bool {
+/// Whether a text is a UUID as it is usually written.
+pub(in crate::redact) fn is_uuid(value: &[u8]) -> bool {
     value.len() == 36
         && value
             .iter()

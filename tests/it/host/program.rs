@@ -225,6 +225,92 @@ async fn a_store_can_be_named_where_no_configuration_is_found() {
     assert_eq!(entry.outcome.as_str(), "not-found");
 }
 
+/// Whether these bytes stand anywhere in a bundle.
+fn holds(run: &Run, text: &str) -> bool {
+    run.files.values().any(|bytes| memchr::memmem::find(bytes, text.as_bytes()).is_some())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_cannot_make_us_read_the_host() {
+    use std::os::unix::fs::symlink;
+    let host = Host::new();
+    host.write("proc/77/comm", "kms-server\n");
+    host.write("proc/77/cmdline", b"/app/kms-server\0--config-file\0/app/kms.toml\0");
+    host.write("secret/keys/OfTheHost", "made-up-content-of-the-host");
+    host.write("secret/config.toml", "made = \"up-content-of-the-host\"");
+    let secret = host.dir.path().join("secret");
+    let root = host.dir.path().join("proc/77/root");
+    std::fs::create_dir_all(root.join("app")).unwrap();
+    // Absolute, and by steps up; one is the configuration, the others are directories of stores.
+    symlink(secret.join("config.toml"), root.join("app/kms.toml")).unwrap();
+    symlink(secret.join("keys"), root.join("private")).unwrap();
+    symlink("../../../secret/keys", root.join("public")).unwrap();
+    let set = [
+        ("config_file", ""),
+        ("private_directory", "/private"),
+        ("private_prefix", "."),
+        ("public_directory", "/public"),
+        ("public_prefix", "."),
+    ];
+    let run = host.run(&set).await;
+    for id in ["config/host/kms-server/file", "storage/host/kms-server/private", "storage/host/kms-server/public"] {
+        assert_eq!(run.entry(id).outcome.as_str(), "not-found", "{:?}", run.entry(id));
+    }
+    assert!(!holds(&run, "of-the-host") && !holds(&run, "OfTheHost"));
+
+    // What has the right name and is no file costs its item and no time.
+    std::fs::remove_file(root.join("app/kms.toml")).unwrap();
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("app/kms.toml"), pipe, rustix::fs::Mode::RUSR, 0).unwrap();
+    let entry = host.run(&[("config_file", "")]).await.entry("config/host/kms-server/file").clone();
+    assert_eq!(entry.outcome.as_str(), "not-found");
+    assert!(entry.reason.as_deref().unwrap().contains("/app/kms.toml (it is a pipe and no regular file)"), "{entry:?}");
+
+    // A link within the container is followed.
+    std::fs::remove_file(root.join("app/kms.toml")).unwrap();
+    host.write("proc/77/root/etc/real.toml", "[service]\nlisten_port = 50100\n");
+    symlink("/etc/real.toml", root.join("app/kms.toml")).unwrap();
+    let run = host.run(&[("config_file", "")]).await;
+    assert_eq!(run.entry("config/host/kms-server/file").outcome.as_str(), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_of_the_process_win_over_its_file() {
+    let store = s3::Store::new(|_| None).await;
+    store.put("parties/PUB-p1/VerfKey/60b7", b"public");
+    let mut host = Host::new();
+    host.outside.aws = Some(s3::access(&format!("http://{}", store.addr), s3::KEY, s3::SECRET));
+    host.runs(
+        "[aws]\nregion = \"us-east-1\"\n[public_vault.storage.s3]\nbucket = \"in-the-file\"\nprefix = \"PUB-p1\"\n",
+    );
+    let variables = [
+        ("KMS_CORE__PUBLIC_VAULT__STORAGE__S3__BUCKET", "parties"),
+        ("KMS_CORE__PRIVATE_VAULT__STORAGE__FILE__PATH", "/only-in-the-environment"),
+        ("AWS_ENDPOINT_URL", &format!("http://{}", store.addr)),
+        ("AWS_SECRET_ACCESS_KEY", "made-up-secret-access-key-0001"),
+        ("KMS_CORE__PRIVATE_VAULT__KEYCHAIN__AWS_KMS__PASSPHRASE", "made-up-passphrase-0002"),
+        ("INNOCENT", "made-up-value-0003"),
+    ];
+    host.write("proc/77/environ", variables.map(|(name, value)| format!("{name}={value}\0")).concat());
+    host.write("proc/77/root/only-in-the-environment/PRIV/SigningKey/60b7", "share");
+    let run = host.run(&[("config_file", "")]).await;
+
+    assert_eq!(run.entry("config/host/kms-server/environment").outcome.as_str(), "ok");
+    let public = run.json("storage/host/kms-server/public.json");
+    assert_eq!((&public["bucket"], &public["objects"][0]["name"]), (&"parties".into(), &"VerfKey/60b7".into()));
+    assert_eq!(public["found_in"], "config/host/kms-server/environment.json");
+    assert_eq!(public["endpoint"], format!("http://{}", store.addr));
+    let private = run.json("storage/host/kms-server/private.json");
+    assert_eq!(
+        (&private["directory"], &private["objects"][0]["name"]),
+        (&"/only-in-the-environment".into(), &"SigningKey/60b7".into())
+    );
+    // Names of the others are there, and no value is.
+    let kept = run.text("config/host/kms-server/environment.json");
+    assert!(kept.contains("AWS_SECRET_ACCESS_KEY") && kept.contains("INNOCENT"), "{kept}");
+    assert!(!holds(&run, "made-up-"), "{kept}");
+}
+
 /// What systemd and its journal say about a core that does not start, as `journalctl -o short-iso-precise` prints it.
 #[test]
 fn the_journal_of_a_failed_unit_names_the_cause() {

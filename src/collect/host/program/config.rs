@@ -1,14 +1,15 @@
 //! The configuration file of the program.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::super::gather;
-use super::super::roots::{self, FILE_CAP};
+use super::super::roots::FILE_CAP;
 use super::{Shared, Work, process};
+use crate::collect::rooted::Tree;
 use crate::collect::{CollectError, Done, Sink, blocking};
 use crate::model::Outcome;
 use crate::redact::Format;
@@ -27,11 +28,8 @@ async fn read(shared: &Shared, sink: &Sink) -> Result<Done, CollectError> {
     let mut looked = Vec::new();
     let mut refused = None;
     for place in &shared.program.config {
-        let Some((shown, path)) = resolve(shared, process, place) else { continue };
-        let work = {
-            let path = path.clone();
-            move || roots::bytes(&path)
-        };
+        let Some((shown, tree, path)) = resolve(shared, process, place) else { continue };
+        let work = move || bytes(&tree?, &path);
         match blocking::within(&shown, gather::deadline(sink), work).await? {
             Ok(content) => {
                 let target = shared.values.fill(&shared.program.artifact)?;
@@ -44,14 +42,14 @@ async fn read(shared: &Shared, sink: &Sink) -> Result<Done, CollectError> {
                 });
             }
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                refused.get_or_insert(shown);
+                refused.get_or_insert_with(|| format!("{shown} is not readable: {error}"));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => looked.push(shown),
             Err(error) => looked.push(format!("{shown} ({error})")),
         }
     }
-    if let Some(shown) = refused {
-        return Err(CollectError::Forbidden(format!("{shown} is not readable (try: run as root)")));
+    if let Some(refused) = refused {
+        return Err(CollectError::Forbidden(format!("{refused} (try: run as root)")));
     }
     let name = &shared.program.name;
     let text = match process {
@@ -62,9 +60,19 @@ async fn read(shared: &Shared, sink: &Sink) -> Result<Done, CollectError> {
     Err(CollectError::NotFound(format!("{text}{looked} (try: --set config_file=PATH, or run as root)")))
 }
 
-/// What a place of the profile means here: how it is called, and the file.
-fn resolve(shared: &Shared, process: Option<&process::Process>, place: &str) -> Option<(String, PathBuf)> {
-    let root = &shared.outside.roots.root;
+/// Reads at most [`FILE_CAP`] bytes of a regular file.
+fn bytes(tree: &Tree, path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    tree.file(path)?.take(FILE_CAP).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// What a place of the profile means here: how it is called, and in which tree it stands under which name.
+fn resolve(
+    shared: &Shared,
+    process: Option<&process::Process>,
+    place: &str,
+) -> Option<(String, io::Result<Tree>, PathBuf)> {
     let (name, own) = match place.as_bytes().first()? {
         b'-' => (process?.argument(place)?.to_owned(), process),
         // What the user names stands on this host.
@@ -72,10 +80,10 @@ fn resolve(shared: &Shared, process: Option<&process::Process>, place: &str) -> 
         _ => (place.to_owned(), process),
     };
     let path = Path::new(&name);
-    let file = match own {
-        Some(process) => process.file(path)?,
-        None if path.is_absolute() => process::below(root, path),
-        None => path.to_owned(),
+    let (tree, whole) = match own {
+        Some(process) => (process.tree(), process.whole(path)?),
+        None if path.is_absolute() => (Ok(Tree::at(&shared.outside.roots.root)), path.to_owned()),
+        None => (Ok(Tree::at(Path::new("/"))), std::path::absolute(path).ok()?),
     };
-    Some((name, file))
+    Some((name, tree, whole))
 }

@@ -5,6 +5,7 @@
 
 mod command;
 mod config;
+mod environment;
 mod http;
 mod peers;
 mod process;
@@ -15,7 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
@@ -24,8 +24,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::process::Process;
 use super::roots::HostRoots;
 use crate::collect::placeholder::Values;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Sink, blocking, grpc, s3};
-use crate::model::{Effect, ItemId};
+use crate::model::Effect;
 use crate::profile::{Profile, Program};
 
 /// What stands for a namespace.
@@ -84,45 +85,15 @@ trait Work: Send + Sync {
 }
 
 /// One question to the program.
-struct ProgramItem {
-    id: ItemId,
-    collector: &'static str,
-    what: String,
-    lane: Lane,
-    effect: Effect,
-    timeout: Option<Duration>,
+struct Question<W> {
     shared: Arc<Shared>,
-    work: Box<dyn Work>,
+    work: W,
     _hold: Option<TaskTrackerToken>,
 }
 
-impl Item for ProgramItem {
-    fn id(&self) -> &ItemId {
-        &self.id
-    }
-
-    fn collector(&self) -> &'static str {
-        self.collector
-    }
-
-    fn describe(&self) -> String {
-        self.what.clone()
-    }
-
-    fn lane(&self) -> Lane {
-        self.lane
-    }
-
-    fn effect(&self) -> Effect {
-        self.effect
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
-    fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
-        async { self.work.collect(&self.shared, sink).await }.boxed()
+impl<W: Work> Source for Question<W> {
+    fn collect<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
+        self.work.collect(&self.shared, sink)
     }
 }
 
@@ -142,6 +113,11 @@ pub fn items(profile: &Profile, parameters: &BTreeMap<String, String>, outside: 
     if !program.config.is_empty() {
         let what = format!("reads the configuration file of {}, sanitised", program.name);
         plan.add("config", "file", "host/config", what, Effect::Read, None, true, config::ReadConfig);
+    }
+    if let Some(artifact) = program.environment.clone() {
+        let what = format!("reads names of variables of {}, and the values that the profile keeps", program.name);
+        let work = environment::ReadEnvironment { artifact };
+        plan.add("config", "environment", "host/environment", what, Effect::Read, None, true, work);
     }
     for http in profile.http.iter().filter(|h| h.host) {
         let what = format!("GET {} on port {} of {} of this host: {}", http.path, http.port, program.name, http.why);
@@ -206,16 +182,10 @@ impl Plan {
         work: impl Work + 'static,
     ) {
         let name = &self.shared.program.name;
-        self.items.push(Arc::new(ProgramItem {
-            id: ItemId::new(format!("{family}/{NAMESPACE}/{name}/{id}")),
-            collector,
-            what,
-            lane: Lane::Probe,
-            effect,
-            timeout,
-            shared: Arc::clone(&self.shared),
-            work: Box::new(work),
-            _hold: holds.then(|| self.gate.token()),
-        }));
+        let hold = holds.then(|| self.gate.token());
+        let question = Question { shared: Arc::clone(&self.shared), work, _hold: hold };
+        let item =
+            SourceItem::new(&format!("{family}/{NAMESPACE}/{name}/{id}"), collector, what, Lane::Probe, question);
+        self.items.push(Arc::new(item.with_effect(effect).with_timeout(timeout)));
     }
 }

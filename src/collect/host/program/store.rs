@@ -1,15 +1,16 @@
 //! The stores of the program: buckets with the rights that we have here, directories as its process sees them.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use super::super::gather;
-use super::{Shared, Work, process, walk};
-use crate::collect::s3::{self, Document, Fault, Place};
+use super::{Shared, Work, environment, walk};
+use crate::collect::rooted::Tree;
+use crate::collect::s3::{self, Document, Fault};
 use crate::collect::storage::{self, Found, Kind, Wiring};
 use crate::collect::{CollectError, Done, Sink, blocking};
 use crate::profile::Storage;
@@ -24,6 +25,17 @@ pub(super) struct List {
     pub(super) gate: TaskTracker,
 }
 
+/// Largest list of variables that is read.
+const ENVIRONMENT_MAX: u64 = 8 << 20;
+
+/// What the environment of the process says, as far as it was kept.
+fn wiring(shared: &Shared, sink: &Sink) -> Result<Wiring, CollectError> {
+    let Some(artifact) = &shared.program.environment else { return Ok(Wiring::default()) };
+    let path = shared.values.fill(artifact)?;
+    let kept = sink.collected(&path, ENVIRONMENT_MAX).map(|document| environment::kept(&document));
+    Ok(kept.map_or_else(Wiring::default, |kept| Wiring::of_process(kept, path)))
+}
+
 impl Work for List {
     fn collect<'a>(&'a self, shared: &'a Shared, sink: &'a Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
         self.run(shared, sink).boxed()
@@ -34,32 +46,15 @@ impl List {
     async fn run(&self, shared: &Shared, sink: &Sink) -> Result<Done, CollectError> {
         // What is not there by then will not be waited for; what is there is used.
         let _ = tokio::time::timeout(sink.limits().item_timeout.mul_f64(WAIT), self.gate.wait()).await;
-        let found = storage::find(sink, &self.storage, &shared.values, &Wiring::default())?;
-        let mut document = Document {
-            id: self.storage.id.clone(),
-            kind: if found.kind == Kind::Bucket { "s3" } else { "file" }.to_owned(),
-            place: found.place.clone(),
-            prefix: found.prefix.clone(),
-            endpoint: found.endpoint.clone(),
-            found_in: found.found_in.clone(),
-            listed_by: "casefile".to_owned(),
-            ..Document::default()
-        };
+        let found = storage::find(sink, &self.storage, &shared.values, &wiring(shared, sink)?)?;
+        let mut document = found.document(&self.storage);
         let result = match (found.kind, &shared.outside.aws) {
             (Kind::Directory, _) => self.directory(shared, &found, sink, &mut document).await,
             (Kind::Bucket, None) => {
                 Err(CollectError::NotApplicable("object stores are not asked in this run".to_owned()))
             }
             (Kind::Bucket, Some(aws)) => {
-                let place = Place {
-                    bucket: found.place.clone(),
-                    prefix: found.prefix.clone(),
-                    region: found.region.clone(),
-                    endpoint: found.endpoint.clone(),
-                    sts_endpoint: found.sts_endpoint.clone(),
-                    anonymous: self.storage.anonymous,
-                    limit: self.storage.limit_objects,
-                };
+                let place = found.place(&self.storage);
                 // Futures of the SDK are large.
                 Box::pin(s3::list(aws, &place, sink, &mut document)).await
             }
@@ -80,23 +75,21 @@ impl List {
         let prefix = found.prefix.trim_matches('/');
         document.prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let place = Path::new(&found.place);
-        let process = shared.process().await;
-        let path = match process {
-            Some(process) => process.file(place),
-            None if place.is_absolute() => Some(process::below(&shared.outside.roots.root, place)),
-            None => None,
+        let (tree, whole) = match shared.process().await {
+            Some(process) => (process.tree(), process.whole(place)),
+            None => (Ok(Tree::at(&shared.outside.roots.root)), place.is_absolute().then(|| place.to_owned())),
         };
-        let Some(path) = path else {
+        let Some(whole) = whole else {
             return Err(CollectError::NotFound(format!(
                 "{} is relative to the directory of a process that does not run, or is another user's (try: run as root, or --set {}_directory=DIR)",
                 found.place, self.storage.id
             )));
         };
-        let path = process::below(&path, Path::new(prefix));
+        let path: PathBuf = whole.join(prefix);
         let shown = place.join(prefix).display().to_string();
         let limit = self.storage.limit_objects;
-        let walked =
-            blocking::within(&shown, gather::deadline(sink).mul_f64(0.6), move || walk::walk(&path, limit)).await?;
+        let work = move || walk::walk(&tree?, &path, limit);
+        let walked = blocking::within(&shown, gather::deadline(sink).mul_f64(0.6), work).await?;
         let walked = walked.map_err(|error| {
             let text = format!("{shown}: {error}");
             match error.kind() {

@@ -12,7 +12,7 @@ use super::exec::{self, Target};
 use super::pod::Pod;
 use super::pods::Shared;
 use crate::collect::placeholder::Values;
-use crate::collect::s3::{self, Document, Fault, Listing, Place};
+use crate::collect::s3::{self, Document, Fault, Listing};
 use crate::collect::storage::{self, Found, Kind, Wiring};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Access, Effect, ItemId};
@@ -54,16 +54,7 @@ impl StorageItem {
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
         let values = self.shared.values.within(&self.namespace, &self.pod.metadata.name, "");
         let found = self.find(sink, &values).await?;
-        let mut document = Document {
-            id: self.storage.id.clone(),
-            kind: if found.kind == Kind::Bucket { "s3" } else { "file" }.to_owned(),
-            place: found.place.clone(),
-            prefix: found.prefix.clone(),
-            endpoint: found.endpoint.clone(),
-            found_in: found.found_in.clone(),
-            listed_by: "casefile".to_owned(),
-            ..Document::default()
-        };
+        let mut document = found.document(&self.storage);
         let result = match found.kind {
             // Futures of the SDK are large, and this one is rarely needed.
             Kind::Bucket => Box::pin(self.bucket(&found, sink, &mut document)).await,
@@ -92,15 +83,7 @@ impl StorageItem {
 
     /// A bucket: with the rights that we have here, or else with those of the pod.
     async fn bucket(&self, found: &Found, sink: &Sink, document: &mut Document) -> Result<(), CollectError> {
-        let place = Place {
-            bucket: found.place.clone(),
-            prefix: found.prefix.clone(),
-            region: found.region.clone(),
-            endpoint: found.endpoint.clone(),
-            sts_endpoint: found.sts_endpoint.clone(),
-            anonymous: self.storage.anonymous,
-            limit: self.storage.limit_objects,
-        };
+        let place = found.place(&self.storage);
         let own = match &self.shared.aws {
             Some(aws) => Box::pin(s3::list(aws, &place, sink, document)).await,
             None => Err(CollectError::NotApplicable("object stores are not asked in this run".to_owned())),

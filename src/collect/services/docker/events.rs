@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::super::http::Http;
-use super::super::item::{ServiceItem, Source};
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Sink};
 use crate::model::Outcome;
 use crate::redact::Format;
@@ -33,7 +33,7 @@ const ATTRIBUTES: [&str; 8] = [
 pub(super) fn item(http: &Arc<Http>, dir: &str, since: Duration) -> Arc<dyn Item> {
     let source = Events { http: Arc::clone(http), file: format!("{dir}/events.jsonl"), since };
     let what = format!("Events of the last {}", humantime::format_duration(since));
-    Arc::new(ServiceItem::new(&format!("{dir}/events"), "services/docker", what, Lane::State, source))
+    Arc::new(SourceItem::new(&format!("{dir}/events"), "services/docker", what, Lane::State, source))
 }
 
 struct Events {

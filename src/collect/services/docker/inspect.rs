@@ -1,6 +1,5 @@
 //! State of containers, with their environment reduced to names.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -9,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::ask::DOCUMENT_MAX;
 use super::super::http::Http;
-use super::super::item::{ServiceItem, Source};
 use super::{PROJECT, SERVICE, pick};
+use crate::collect::environment;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Kept, Outcome, Truncation};
 
@@ -190,7 +190,7 @@ pub(super) fn items(
             keep_env: Arc::clone(keep_env),
             usage,
         };
-        Arc::new(ServiceItem::new(&format!("{dir}/{id}"), "services/docker", what, Lane::State, source))
+        Arc::new(SourceItem::new(&format!("{dir}/{id}"), "services/docker", what, Lane::State, source))
     };
     vec![
         new("inspect", "State, exit code, restarts and health of each container; environment by name only", false),
@@ -273,7 +273,7 @@ fn sanitised(mut document: Value, keep_env: &[String]) -> Value {
     }
     if let Some(config) = document.get_mut("Config").and_then(Value::as_object_mut) {
         if let Some(env) = config.get_mut("Env") {
-            *env = environment(env, keep_env, &mut weak);
+            *env = reduced(env, keep_env, &mut weak);
         }
         if let Some(labels) = config.get_mut("Labels") {
             keep_labels(labels);
@@ -287,21 +287,11 @@ fn sanitised(mut document: Value, keep_env: &[String]) -> Value {
 }
 
 /// `NAME=value` lines as Kubernetes writes them: name, and the value or its length.
-fn environment(env: &Value, keep: &[String], weak: &mut Vec<String>) -> Value {
-    let mut kept = BTreeMap::new();
-    for line in env.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let (name, value) = line.split_once('=').unwrap_or((line, ""));
-        if is_weak(name, value) {
-            weak.push(name.to_owned());
-        }
-        let entry = if keep.iter().any(|k| k == name || k.strip_suffix('*').is_some_and(|p| name.starts_with(p))) {
-            json!({"name": name, "value": value})
-        } else {
-            json!({"name": name, "length": value.len()})
-        };
-        kept.insert(name.to_owned(), entry);
-    }
-    Value::Array(kept.into_values().collect())
+fn reduced(env: &Value, keep: &[String], weak: &mut Vec<String>) -> Value {
+    let lines = env.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let pairs: Vec<(&str, &str)> = lines.map(|line| line.split_once('=').unwrap_or((line, ""))).collect();
+    weak.extend(pairs.iter().filter(|(name, value)| is_weak(name, value)).map(|(name, _)| (*name).to_owned()));
+    environment::listed(pairs, keep)
 }
 
 /// Flags whose value is a well-known default.

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::super::ask::DOCUMENT_MAX;
 use super::super::http::Http;
-use super::super::item::{ServiceItem, Source};
 use super::frames::Frames;
 use super::inspect::Container;
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Keep, Lane, Limits, Sink};
 use crate::model::{Kept, Outcome, Truncation};
 use crate::redact::Format;
@@ -24,7 +24,7 @@ pub(super) fn item(http: &Arc<Http>, dir: &str, container: &Container) -> Arc<dy
         Log { http: Arc::clone(http), file: format!("{dir}/logs/{}.log", container.name), id: container.id.clone() };
     let lane = if container.running { Lane::Logs } else { Lane::FailedLogs };
     let what = format!("Log of container {}", container.name);
-    Arc::new(ServiceItem::new(&format!("{dir}/logs/{}", container.name), "services/docker", what, lane, source))
+    Arc::new(SourceItem::new(&format!("{dir}/logs/{}", container.name), "services/docker", what, lane, source))
 }
 
 struct Log {

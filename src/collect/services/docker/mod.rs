@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, DOCUMENT_MAX, Shape};
 use super::http::Http;
-use super::item::{ServiceItem, Source, directory, note_connection, put_json};
+use super::item::{directory, note_connection, put_json};
 use super::target::{Ambient, Credentials, Origin, Resolver, Target, parse_url};
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink};
 use crate::profile;
 
@@ -76,7 +77,7 @@ pub(super) fn item(
     let address = address(own, resolver, ambient);
     let docker = Docker { dir: dir.clone(), address, timeout: limits.request_timeout, wanted, limits: limits.clone() };
     let what = "Containers of Docker or Podman: state, exit codes, health, logs, usage, events";
-    Arc::new(ServiceItem::new(&dir, "services/docker", what, Lane::Discover, docker))
+    Arc::new(SourceItem::new(&dir, "services/docker", what, Lane::Discover, docker))
 }
 
 /// A client of the engine that the environment names, or of the first usual socket.

@@ -12,8 +12,9 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use self::conninfo::Connection;
-use super::item::{ServiceItem, Source, directory, put_json};
+use super::item::{directory, put_json};
 use super::target::{Ambient, Origin, Resolver, Secret};
+use crate::collect::source::{Source, SourceItem};
 use crate::collect::{CollectError, Done, Item, Lane, Limits, Sink};
 use crate::model::Outcome;
 use crate::profile;
@@ -53,7 +54,7 @@ pub(super) fn item(
         timeout: limits.request_timeout.min(ANSWER_MAX),
     };
     let what = "PostgreSQL: connections, locks, counters, replication, sizes, settings; read-only";
-    Arc::new(ServiceItem::new(&dir, "services/postgres", what, Lane::Probe, source))
+    Arc::new(SourceItem::new(&dir, "services/postgres", what, Lane::Probe, source))
 }
 
 impl Postgres {
