@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
+use super::hidden::Raw;
 use super::layers::{Counts, Layer};
 use super::pseudonym::{Found, Pseudonym};
 use super::rules::RuleSet;
@@ -28,7 +27,7 @@ pub(super) struct Lines {
     redactor: Redactor,
     file: String,
     format: Format,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Raw,
     /// Bytes that are held back at most.
     window: usize,
     /// Bytes at the front of the buffer that are emitted already and serve as context.
@@ -68,7 +67,7 @@ impl Lines {
             redactor,
             file: file.to_owned(),
             format,
-            buffer: Zeroizing::new(Vec::new()),
+            buffer: Raw::default(),
             seen: 0,
             base: 0,
             swallow: None,

@@ -32,19 +32,23 @@ impl Scan<'_> {
 
     fn base64_runs(&mut self, end: usize) {
         let bytes = self.bytes;
-        let mut start = 0;
-        while let Some(window) = bytes[..end].get(start..start + MIN_RUN) {
-            // Only what stands behind the last gap of a window can begin a run of the least length.
-            if let Some(gap) = window.iter().rposition(|b| !in_run(*b)) {
-                start += gap + 1;
+        // A run of the least length covers eight bytes that begin at one of these places.
+        let (mut floor, mut at) = (0, 8);
+        while let Some(eight) = bytes[..end].get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            if !all_in_run(*eight) {
+                at += 16;
                 continue;
             }
-            let len = MIN_RUN + run_len(&bytes[start + MIN_RUN..]);
-            self.base64_run(start, start + len);
-            if self.outcome.hold.is_some_and(|h| h < end) {
-                return;
+            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
+            let stop = at + 8 + run_len(&bytes[at + 8..]);
+            if start + MIN_RUN <= stop.min(end) {
+                self.base64_run(start, stop);
+                if self.outcome.hold.is_some_and(|h| h < end) {
+                    return;
+                }
             }
-            start += len + 1;
+            floor = stop;
+            at = (stop + 8) / 16 * 16 + 8;
         }
     }
 
@@ -284,12 +288,16 @@ fn in_run(b: u8) -> bool {
     VALUES[usize::from(b)] != GAP
 }
 
+fn all_in_run(eight: [u8; 8]) -> bool {
+    // No value has all the bits of a gap, nor have several together.
+    eight.iter().fold(0, |bits, b| bits | VALUES[usize::from(*b)]) != GAP
+}
+
 /// How many characters of base64 stand at the beginning. Eight are looked at together.
 fn run_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        // No value has all the bits of a gap, nor have several together.
-        if eight.iter().fold(0, |bits, b| bits | VALUES[usize::from(*b)]) == GAP {
+        if !all_in_run(*eight) {
             break;
         }
         at += 8;
