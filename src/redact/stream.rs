@@ -233,7 +233,7 @@ impl Lines {
         let end = region.end(&self.buffer, self.seen, last);
         let drop = match (end, region) {
             (Some(end), _) => end,
-            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued) => {
+            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued | Region::Heredoc(_)) => {
                 memchr::memrchr(b'\n', &self.buffer[self.seen..]).map_or(self.seen, |i| self.seen + i + 1)
             }
             (None, Region::Delimiter(text)) => (self.buffer.len() + 1).saturating_sub(text.len()).max(self.seen),

@@ -23,6 +23,7 @@ mod pseudonyms;
 mod quarantine;
 mod redact_archives;
 mod redact_corpus;
+mod redact_formats;
 mod redact_matrix;
 mod redact_memory;
 mod redact_nesting;

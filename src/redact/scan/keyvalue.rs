@@ -148,6 +148,9 @@ impl Scan<'_> {
         if self.is_pair_name(key) {
             return self.pair(key);
         }
+        if self.variable(key, at) {
+            return;
+        }
         let from = skip_blank(bytes, at, line_end);
         let word = &bytes[key.start..key.end];
         let is = |list: &[&str]| list.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));

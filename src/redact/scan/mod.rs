@@ -8,6 +8,7 @@ mod auth;
 mod bounds;
 mod decode;
 mod flow;
+mod hcl;
 mod keyvalue;
 mod list;
 pub(super) mod literals;

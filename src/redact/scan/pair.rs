@@ -93,7 +93,7 @@ impl Scan<'_> {
     }
 
     /// Masks `value: x` between two offsets of one line; says whether there was one.
-    fn value_in(&mut self, class: Class, from: usize, to: usize) -> bool {
+    pub(super) fn value_in(&mut self, class: Class, from: usize, to: usize) -> bool {
         let bytes = self.bytes;
         let mut at = from;
         while at < to {

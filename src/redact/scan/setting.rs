@@ -42,6 +42,9 @@ impl Scan<'_> {
         if self.ends_text(key, at) {
             return;
         }
+        if sign == b'=' && self.heredoc(key, class, at) {
+            return;
+        }
         let leads = self.leads_line(key);
         if leads && self.env.format == Format::Env && is_continued(&bytes[at..line_end]) {
             return self.continued(key, class, at);
