@@ -2,7 +2,7 @@
 
 use super::Scan;
 use super::keyvalue::Key;
-use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
+use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, quote_at};
 use super::words::Class;
 use crate::redact::Format;
 use crate::redact::rules::engine;
@@ -129,7 +129,8 @@ impl Scan<'_> {
             _ => None,
         };
         let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
-        self.judged(class, at, end, quotes);
+        let literal = is_literal(self.env.format, &bytes[at..end]);
+        self.judged(class, at, end, quotes.filter(|_| literal));
     }
 
     /// Whether the quote behind a name and its sign ends the text that the name stands in, as in `"prompt":"Password:","next"`.
