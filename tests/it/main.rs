@@ -5,6 +5,7 @@ mod bundle;
 mod cli;
 mod collect;
 mod demo;
+mod doctor;
 mod engine;
 mod foreign;
 mod fuzz_corpus;
