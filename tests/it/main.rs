@@ -33,6 +33,7 @@ mod redact_traps;
 mod redact_zip;
 mod redaction;
 mod redaction_fixtures;
+mod roles;
 mod s3;
 mod serve;
 mod services;
