@@ -1,14 +1,16 @@
-//! Packs the fixtures of `casefile demo` into one archive, which the binary embeds.
+//! Packs the fixtures of `casefile demo` into one archive, which the binary embeds, and tells it the digest of its engine.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use flate2::{Compression, GzBuilder};
+use sha2::{Digest, Sha256};
 
 /// Folders below `fixtures/` that the demo needs. Incidents that it does not offer stay out.
 const FOLDERS: [&str; 2] = ["clusters/kms", "incidents"];
 
 fn main() -> io::Result<()> {
+    println!("cargo::rustc-env=CASEFILE_ENGINE_SHA256={}", engine()?);
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("fixtures");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("demo.tar.gz");
     println!("cargo::rerun-if-changed=build.rs");
@@ -31,6 +33,22 @@ fn main() -> io::Result<()> {
         archive.append_data(&mut header, name, bytes.as_slice())?;
     }
     archive.into_inner()?.finish()?.sync_all()
+}
+
+/// SHA-256 over the sources of redaction, so that a report can say what has redacted.
+fn engine() -> io::Result<String> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("src");
+    println!("cargo::rerun-if-changed=src/redact");
+    let mut files = Vec::new();
+    walk(&root.join("redact"), &mut files)?;
+    files.sort();
+    let mut digest = Sha256::new();
+    for file in files {
+        let (name, text) = (name(&root, &file), fs::read(&file)?);
+        digest.update(format!("{name}\0{}\0", text.len()));
+        digest.update(text);
+    }
+    Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

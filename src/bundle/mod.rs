@@ -6,6 +6,7 @@
 mod dir;
 mod foreign;
 pub mod format;
+pub mod inspect;
 pub mod layout;
 pub mod overlay;
 mod reader;

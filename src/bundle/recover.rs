@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::format::{MANIFEST, SUMMARY};
+use super::inspect::{self, quarantined};
 use super::spool::{JOURNAL, Leftover, Spool, SpoolError, SpoolHeader};
 use super::verify::LeakAudit;
 use super::writer::{PackError, PackOptions, Packed, Target, file_entry, pack};
 use crate::model::time::{Timestamp, file_stamp, rfc3339};
 use crate::model::{Manifest, Outcome, RunStatus, SCHEMA_VERSION, Tool};
-use crate::redact::{Format, RedactError, Redactor};
+use crate::redact::{Cleaner, RedactError, Redactor};
 
 /// Why a spool cannot be recovered.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,8 @@ pub struct Recovered {
     pub leaks: Vec<String>,
 }
 
-/// Packs the spool of a killed run as a valid bundle that says that it was recovered. The spool stays.
+/// Packs the spool of a killed run as a valid bundle that says that it was recovered. The spool stays. When the audit finds
+/// something, the bundle becomes a file with `.quarantine` behind its name, whatever the target was.
 ///
 /// # Errors
 /// When the directory is no spool, its run is alive, or the archive cannot be written.
@@ -62,9 +64,16 @@ pub fn recover(dir: &Path, options: RecoverOptions<'_>) -> Result<Recovered, Rec
         problems.push("the run was killed before it wrote what it is about".to_owned());
         unknown(dir)
     });
-    let redone = again::redact(&spool, options.redactor, &mut ledger, &mut unfinished)?;
+    let mut redone = again::redact(&spool, options.redactor)?;
+    // What the second look has found to be secret must not stand anywhere else.
+    let cleaner = Cleaner::knowing(options.redactor);
+    let inspection = inspect::settle(&spool, cleaner.known(), options.audit)?;
+    redone.extend(inspection.touched);
+    let artifacts = ledger.iter_mut().flat_map(|entry| &mut entry.artifacts);
+    inspect::rename(&spool, &cleaner, artifacts.chain(&mut unfinished).chain(&mut redone))?;
+    redone.sort();
+    redone.dedup();
     let files = spool.files();
-    let leaks = again::audit(&spool, options.audit)?;
     // A second recovery finds them closed, and says the same.
     unfinished.extend(
         files
@@ -118,24 +127,25 @@ pub fn recover(dir: &Path, options: RecoverOptions<'_>) -> Result<Recovered, Rec
         files,
     };
     let text = summary(&manifest, &unfinished, &problems);
-    let summary = options.redactor.bytes(SUMMARY, Format::Text, text.as_bytes())?;
+    let summary = cleaner.bytes(SUMMARY, text.as_bytes())?;
     manifest.files.push(file_entry(SUMMARY, &summary));
     manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
-    let manifest = options.redactor.record(&manifest)?;
-    let json = serde_json::to_vec_pretty(manifest.get()).map_err(|e| RedactError::Content(e.to_string()))?;
-    let json = options.redactor.bytes(MANIFEST, Format::Json, &json)?;
-    let top_dir = options.redactor.text(&header.top_dir);
-    let target = options.target.unwrap_or_else(|| Target::File(default_target(dir, top_dir.get())));
-    let packed = pack(
-        &spool,
-        PackOptions {
-            top_dir,
-            target,
-            first: vec![(SUMMARY, summary), (MANIFEST, json)],
-            mtime: header.started,
-            force: options.force,
-        },
-    )?;
+    let manifest = cleaner.record(&manifest)?.into_inner();
+    let json = serde_json::to_vec_pretty(&manifest).map_err(|e| RedactError::Content(e.to_string()))?;
+    let first = vec![(SUMMARY, summary), (MANIFEST, cleaner.bytes(MANIFEST, &json)?)];
+    let mut leaks = inspection.leaks;
+    leaks.extend(inspect::audit_documents(options.audit, &first).map_err(|e| RedactError::Content(e.to_string()))?);
+    let top_dir = cleaner.text(&header.top_dir);
+    let beside = || default_target(dir, top_dir.get());
+    let target = match options.target {
+        None if leaks.is_empty() => Target::File(beside()),
+        Some(target) if leaks.is_empty() => target,
+        Some(Target::File(path)) => Target::File(quarantined(&path)),
+        // A stream cannot be renamed once somebody has it.
+        Some(Target::Writer(_)) | None => Target::File(quarantined(&beside())),
+    };
+    let force = options.force || !leaks.is_empty();
+    let packed = pack(&spool, PackOptions { top_dir: top_dir.clone(), target, first, mtime: header.started, force })?;
     Ok(Recovered { packed, unfinished, problems, leaks })
 }
 

@@ -13,7 +13,7 @@ use super::store::{Store, StoreError, manifest, open};
 use crate::model::{FileEntry, Manifest};
 
 /// Looks for secrets in the finished bytes, independently of what redacted them.
-pub trait LeakAudit {
+pub trait LeakAudit: Sync {
     /// Reads one file to its end and gives what was found: what kind of secret and where, never the secret itself.
     ///
     /// # Errors

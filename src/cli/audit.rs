@@ -1,7 +1,6 @@
 //! The leak audit over finished bytes: a second implementation, independent of what redacted them.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 
 use crate::bundle::LeakAudit;
 use crate::redact::audit::Audit;
@@ -21,13 +20,4 @@ impl LeakAudit for FinalAudit {
         let hits = self.0.scan(path, content)?;
         Ok(hits.into_iter().map(|hit| format!("{} in line {}", hit.rule, hit.line)).collect())
     }
-}
-
-/// Renames a bundle that must not be sent.
-pub(super) fn quarantine(path: &Path) -> io::Result<PathBuf> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".quarantine");
-    let quarantined = PathBuf::from(name);
-    std::fs::rename(path, &quarantined)?;
-    Ok(quarantined)
 }

@@ -10,7 +10,6 @@ mod demo;
 mod doctor;
 mod exit;
 mod generate;
-mod inspect;
 mod log;
 mod output;
 mod plan;

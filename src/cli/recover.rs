@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use super::audit::{FinalAudit, quarantine};
+use super::audit::FinalAudit;
 use super::output::{Format, Output, usage};
 use super::show::put;
 use crate::bundle::{RecoverOptions, Target, recover};
@@ -34,29 +34,36 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     if args.remove && inside {
         return Err(usage("--remove would remove the archive, too; write it outside of the directory"));
     }
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     let mut stdout = std::io::stdout().lock();
     let target =
         args.output.map(|path| if path.as_os_str() == "-" { Target::Writer(&mut stdout) } else { Target::File(path) });
     let audit = FinalAudit::new();
     let options = RecoverOptions { target, force: args.force, redactor: &redactor, audit: &audit };
-    let mut recovered = recover(&args.dir, options)?;
+    let recovered = recover(&args.dir, options)?;
     drop(stdout);
-    if !recovered.leaks.is_empty() {
-        recovered.packed.path = recovered.packed.path.map(|path| quarantine(&path)).transpose()?;
-    }
     for problem in &recovered.problems {
         output.notice(&format!("warning: {problem}"));
     }
     for leak in &recovered.leaks {
         output.notice(&format!("leak: {leak}"));
     }
-    if args.remove {
+    let leaked = !recovered.leaks.is_empty();
+    if let Some(path) = recovered.packed.path.as_ref().filter(|_| leaked) {
+        output.notice(&format!(
+            "{}the leak audit hit {} times; do not send {}; the directory stays",
+            if to_stdout { "nothing was written to standard output: " } else { "" },
+            recovered.leaks.len(),
+            path.display()
+        ));
+    }
+    if args.remove && !leaked {
         std::fs::remove_dir_all(&args.dir).map_err(|e| {
             anyhow::anyhow!("the archive is written, but {} cannot be removed: {e}", args.dir.display())
         })?;
     }
     let packed = &recovered.packed;
-    if let Some(path) = &packed.path {
+    if let Some(path) = packed.path.as_ref().filter(|_| !to_stdout) {
         if output.format == Format::Json {
             let result = serde_json::json!({
                 "path": path, "bytes": packed.bytes, "files": packed.files,
@@ -73,11 +80,11 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         size::human(packed.bytes),
         recovered.unfinished.len()
     ));
-    if !args.remove {
+    if !args.remove && !leaked {
         output.notice(&format!("{} is no longer needed", args.dir.display()));
     }
     // What the run had not reached is missing, and nobody knows what it was.
-    Ok(if recovered.leaks.is_empty() { Exit::Incomplete } else { Exit::Leak })
+    Ok(if leaked { Exit::Leak } else { Exit::Incomplete })
 }
 
 fn is_inside(file: &Path, dir: &Path) -> bool {

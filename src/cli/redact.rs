@@ -11,6 +11,7 @@ use anyhow::Context;
 use super::Exit;
 use super::output::{Format as Output2, Output, usage};
 use super::pseudonymise::PseudonymArgs;
+use crate::bundle::inspect::quarantined;
 use crate::redact::{ArchiveLimits, Cleaner, CopyError, CorrelationKey, Format, Redactor, RuleInfo, Shape, expand};
 
 /// Deepest directory below the given one.
@@ -73,7 +74,7 @@ enum Rules {
         /// Directory with rules
         dir: Option<PathBuf>,
     },
-    /// Show what would be replaced in a file, line by line, values masked
+    /// Show each match in a file with its place, rule and layer, and the lines that change, values masked
     Test {
         /// The file, or `-`
         file: PathBuf,
@@ -88,14 +89,38 @@ pub(super) fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         Some(RulesCommand::Rules(Rules::List { options })) => list(&redactor(&options)?, output),
         Some(RulesCommand::Rules(Rules::Explain { id, options })) => explain(&redactor(&options)?, &id),
         Some(RulesCommand::Rules(Rules::Check { dir })) => check(dir),
-        Some(RulesCommand::Rules(Rules::Test { file, options })) => test(&redactor(&options)?, &file),
+        Some(RulesCommand::Rules(Rules::Test { file, options })) => test(&redactor(&options)?, &file, output),
         None => {
             let redactor = redactor(&args.options)?;
-            let stubs = redact(&redactor, &args.input, &args.output)?;
+            let Done { stubs, leaks } = redact(&redactor, &args.input, &args.output)?;
             let report = redactor.report();
             output.notice(&format!("{} replaced, {} distinct, {stubs} left out", report.total(), report.distinct));
+            if !leaks.is_empty() {
+                output.notice(&format!(
+                    "the leak audit hit {} times; do not send {}",
+                    leaks.len(),
+                    quarantined(&args.output).display()
+                ));
+                leaks.iter().for_each(|hit| output.notice(&format!("leak: {hit}")));
+                return Ok(Exit::Leak);
+            }
             Ok(if stubs > 0 { Exit::Incomplete } else { Exit::Complete })
         }
+    }
+}
+
+/// What the command has done.
+#[derive(Default)]
+struct Done {
+    /// Files that were left out, because they could not be redacted.
+    stubs: u64,
+    /// What the audit found in a bundle of ours, by path, kind and line.
+    leaks: Vec<String>,
+}
+
+impl From<u64> for Done {
+    fn from(stubs: u64) -> Self {
+        Self { stubs, ..Self::default() }
     }
 }
 
@@ -106,8 +131,8 @@ fn redactor(options: &Options) -> anyhow::Result<Redactor> {
     Ok(options.pseudonyms.switch_on(builder).build()?)
 }
 
-/// Redacts; gives the number of files that were left out.
-fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u64> {
+/// Redacts one thing, whatever it is.
+fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<Done> {
     let stdio = Path::new("-");
     if input != stdio && input.is_dir() {
         if output == stdio {
@@ -127,13 +152,13 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
             )));
         }
         directory(&Cleaner::scout(redactor), input, None, Path::new(""), 0)?;
-        return directory(&Cleaner::knowing(redactor), input, Some(output), Path::new(""), 0);
+        return directory(&Cleaner::knowing(redactor), input, Some(output), Path::new(""), 0).map(Done::from);
     }
     let name = if input == stdio { "stdin".to_owned() } else { input.display().to_string() };
     if input != stdio
-        && let Some(stubs) = archived(redactor, input, output, &name)?
+        && let Some(done) = archived(redactor, input, output, &name)?
     {
-        return Ok(stubs);
+        return Ok(done);
     }
     let mut source: Box<dyn Read> = if input == stdio {
         Box::new(io::stdin().lock())
@@ -151,16 +176,17 @@ fn redact(redactor: &Redactor, input: &Path, output: &Path) -> anyhow::Result<u6
     io::Seek::rewind(&mut whole)?;
     if output == stdio {
         io::copy(&mut whole, &mut io::stdout().lock())?;
-        return Ok(stubs);
+        return Ok(stubs.into());
     }
     persist(output, |target| {
         io::copy(&mut whole, target)?;
         Ok(stubs)
     })
+    .map(Done::from)
 }
 
 /// Redacts an archive; none when the file is none.
-fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> anyhow::Result<Option<u64>> {
+fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> anyhow::Result<Option<Done>> {
     let mut source = File::open(input).with_context(|| format!("cannot read {name}; check the path and its rights"))?;
     let shape = if source.metadata()?.is_file() { Shape::of_file(&mut source)? } else { Shape::Other };
     match shape {
@@ -182,7 +208,7 @@ fn archived(redactor: &Redactor, input: &Path, output: &Path, name: &str) -> any
     let mut forgotten = tempfile::tempfile().context("cannot make a temporary file")?;
     redact(&Cleaner::scout(redactor), &mut forgotten)?;
     drop(forgotten);
-    persist(output, |target| redact(&Cleaner::knowing(redactor), target)).map(Some)
+    persist(output, |target| redact(&Cleaner::knowing(redactor), target)).map(|stubs| Some(stubs.into()))
 }
 
 /// Writes a file under a temporary name, and gives it its name when it is whole.
@@ -331,8 +357,8 @@ fn check(dir: Option<PathBuf>) -> anyhow::Result<Exit> {
     Ok(if failed > 0 { Exit::Error } else { Exit::Complete })
 }
 
-/// Shows the lines that change, redacted, with the rules that the file met.
-fn test(redactor: &Redactor, path: &Path) -> anyhow::Result<Exit> {
+/// Shows where which rule matches, and the lines that change, redacted.
+fn test(redactor: &Redactor, path: &Path, output: &Output) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
     if path == Path::new("-") {
         io::stdin().lock().read_to_end(&mut text)?;
@@ -340,13 +366,35 @@ fn test(redactor: &Redactor, path: &Path) -> anyhow::Result<Exit> {
         text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
     let name = path.display().to_string();
-    let clean = redactor.bytes(&name, Format::of_path(&name), &text)?.into_inner();
-    for (number, line) in clean.split(|b| *b == b'\n').enumerate() {
+    let (clean, matches) = redactor.explain(&name, Format::of_path(&name), &text)?;
+    let clean = match Cleaner::knowing(redactor).known() {
+        Some(known) => known.bytes(&name, &clean)?,
+        None => clean,
+    };
+    let report = redactor.report();
+    if output.format == Output2::Json {
+        let places = matches.iter().map(|m| {
+            serde_json::json!({"line": m.line, "column": m.column, "length": m.length, "rule": m.rule, "layer": m.layer,
+                "replacement": m.replacement})
+        });
+        let result =
+            serde_json::json!({"matches": places.collect::<Vec<_>>(), "rules": report.rules, "layers": report.layers});
+        println!("{}", serde_json::to_string_pretty(&result)?);
+        return Ok(Exit::Complete);
+    }
+    for m in &matches {
+        let place = format!("{}:{}-{}", m.line, m.column, m.column + m.length - 1);
+        println!("{place:<16} {:<28} {:<9} {}", m.rule, m.layer, m.replacement);
+    }
+    if !matches.is_empty() {
+        println!();
+    }
+    for (number, line) in clean.get().split(|b| *b == b'\n').enumerate() {
         if memchr::memmem::find(line, b"REDACTED-").is_some() {
             println!("{}: {}", number + 1, String::from_utf8_lossy(line));
         }
     }
-    for (rule, files) in redactor.report().rules {
+    for (rule, files) in report.rules {
         println!("{:>6}  {rule}", files.values().sum::<u64>());
     }
     Ok(Exit::Complete)

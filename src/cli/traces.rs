@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use crate::redact::{CorrelationKey, Redactor};
+use crate::redact::{Cleaner, CorrelationKey, Redactor};
 
 static REDACTOR: OnceLock<Option<Redactor>> = OnceLock::new();
 
@@ -30,6 +30,5 @@ pub(super) fn remember(secret: &str) {
 /// The text without secrets.
 pub(super) fn clean(text: &str) -> String {
     let Some(redactor) = redactor() else { return "[a text that could not be redacted]".to_owned() };
-    let clean = redactor.text(text);
-    redactor.sweep().map_or(clean.clone(), |sweep| sweep.text(&clean)).into_inner()
+    Cleaner::knowing(redactor).text(text).into_inner()
 }

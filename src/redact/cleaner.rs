@@ -1,11 +1,14 @@
-//! Files one after the other: the rules for each, and then the values that are known to be secret from all of them.
+//! Files and texts one after the other: the rules for each, and then the values that are known to be secret from all of them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::closed::{CopyError, WholeFile};
 use super::known::Sweep;
-use super::{Format, Redactor};
+use super::{Format, RedactError, Redacted, Redactor};
 
 /// What is done to each of many files.
 pub struct Cleaner {
@@ -33,13 +36,51 @@ impl Cleaner {
         Self { redactor: redactor.clone(), sweep: redactor.sweep() }
     }
 
+    /// The search for known values; none when there are none that can be searched.
+    #[must_use]
+    pub fn known(&self) -> Option<&Sweep> {
+        self.sweep.as_ref()
+    }
+
     /// The name of a file or member.
     #[must_use]
     pub fn name(&self, name: &str) -> String {
-        let clean = self.redactor.text(name);
+        self.path(name).into_inner()
+    }
+
+    /// The path of a file.
+    #[must_use]
+    pub fn path(&self, path: &str) -> Redacted<String> {
+        let clean = self.redactor.text(path);
+        self.sweep.as_ref().map(|known| known.path(&clean)).unwrap_or(clean)
+    }
+
+    /// A short text.
+    #[must_use]
+    pub fn text(&self, text: &str) -> Redacted<String> {
+        let clean = self.redactor.text(text);
+        self.sweep.as_ref().map(|known| known.text(&clean)).unwrap_or(clean)
+    }
+
+    /// A document in memory; `file` is the name that the report counts under.
+    ///
+    /// # Errors
+    /// When the content cannot be redacted safely.
+    pub fn bytes(&self, file: &str, content: &[u8]) -> Result<Redacted<Vec<u8>>, RedactError> {
+        let clean = self.redactor.bytes(file, Format::of_path(file), content)?;
+        let Some(known) = &self.sweep else { return Ok(clean) };
+        known.bytes(file, &clean).map_err(|e| RedactError::Content(e.to_string()))
+    }
+
+    /// Every text in a value of our own, such as a ledger entry or the manifest.
+    ///
+    /// # Errors
+    /// When the value does not survive the round trip through JSON.
+    pub fn record<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Redacted<T>, RedactError> {
+        let clean = self.redactor.record(value)?;
         match &self.sweep {
-            Some(sweep) => sweep.path(&clean).into_inner(),
-            None => clean.into_inner(),
+            Some(known) => known.record(&clean),
+            None => Ok(clean),
         }
     }
 

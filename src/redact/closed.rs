@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::hidden::Raw;
 use super::{Format, RedactError, Redacted, Redactor};
 
 /// Bytes that are read at once.
@@ -102,7 +103,8 @@ impl Redactor {
         outlet: &mut O,
     ) -> Result<bool, CopyError<O::Error>> {
         let mut stream = self.stream(name, format);
-        let mut chunk = zeroize::Zeroizing::new(vec![0; CHUNK]);
+        let mut chunk = Raw::default();
+        chunk.resize(CHUNK, 0);
         let mut buffer = Redacted::buffer();
         loop {
             let read = match source.read(&mut chunk) {

@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use super::hidden::Raw;
 use super::settle::Settled;
-use super::{Format, RedactError, Redacted, Redactor};
+use super::{Format, Match, RedactError, Redacted, Redactor};
 
 /// Bytes at the beginning that decide what a document is.
 const SNIFF: usize = 512;
@@ -35,7 +36,7 @@ pub struct Stream {
     lines: Settled,
     kind: Kind,
     /// What was pushed before the kind was known; a half code unit afterwards.
-    pending: Zeroizing<Vec<u8>>,
+    pending: Raw,
     /// Half a character of what the engine gave.
     half: Vec<u8>,
 }
@@ -52,9 +53,20 @@ impl Stream {
         Self {
             lines: Settled::new(redactor, file, format),
             kind: Kind::Unknown,
-            pending: Zeroizing::new(Vec::new()),
+            pending: Raw::default(),
             half: Vec::new(),
         }
+    }
+
+    /// Takes down what is replaced where.
+    pub(super) fn traced(mut self) -> Self {
+        self.lines.trace();
+        self
+    }
+
+    /// What was taken down.
+    pub(super) fn into_matches(self) -> Vec<Match> {
+        self.lines.into_matches()
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
@@ -66,8 +78,12 @@ impl Stream {
         if self.kind != Kind::Unknown {
             return self.feed(raw, out);
         }
+        if self.pending.is_empty() && raw.len() >= SNIFF {
+            self.decide(raw)?;
+            return self.feed(raw, out);
+        }
         self.pending.extend_from_slice(raw);
-        if self.pending.len() < SNIFF { Ok(()) } else { self.decide(out) }
+        if self.pending.len() < SNIFF { Ok(()) } else { self.decided(out) }
     }
 
     /// Ends the document and emits the rest.
@@ -76,7 +92,7 @@ impl Stream {
     /// When the content cannot be redacted safely.
     pub fn finish(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
         if self.kind == Kind::Unknown {
-            self.decide(out)?;
+            self.decided(out)?;
         }
         if let Kind::Utf16 { big } = self.kind {
             if !self.pending.is_empty() {
@@ -89,8 +105,15 @@ impl Stream {
         self.lines.finish(out)
     }
 
-    fn decide(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
-        let head = &self.pending[..self.pending.len().min(SNIFF)];
+    /// Decides by what was pushed so far, and takes it.
+    fn decided(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        let pending = std::mem::take(&mut self.pending);
+        self.decide(&pending)?;
+        self.feed(&pending, out)
+    }
+
+    fn decide(&mut self, begin: &[u8]) -> Result<(), RedactError> {
+        let head = &begin[..begin.len().min(SNIFF)];
         if let Some(big) = utf16(head) {
             self.kind = Kind::Utf16 { big };
         } else if let Some(what) = binary(head) {
@@ -98,8 +121,7 @@ impl Stream {
         } else {
             self.kind = Kind::Bytes;
         }
-        let pending = std::mem::take(&mut self.pending);
-        self.feed(&pending, out)
+        Ok(())
     }
 
     fn feed(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
@@ -159,7 +181,8 @@ fn decode(bytes: &[u8], big: bool) -> Result<(Zeroizing<String>, usize), RedactE
 /// characters.
 fn utf16(head: &[u8]) -> Option<bool> {
     let head = &head[..head.len() / 2 * 2];
-    if head.len() < 4 {
+    let marked = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
+    if head.len() < 4 || !marked && memchr::memchr(0, head).is_none() {
         return None;
     }
     let units = head.len() / 2;
@@ -180,10 +203,9 @@ fn utf16(head: &[u8]) -> Option<bool> {
 
 /// Why content is binary.
 fn binary(head: &[u8]) -> Option<&'static str> {
-    if let Some((_, name)) = MAGIC
-        .iter()
-        .find(|(magic, name)| head.starts_with(magic) && (*name != "bzip2" || head.get(4..10) == Some(&b"1AY&SY"[..])))
-    {
+    let begins = |magic: &[u8]| magic.first() == head.first() && head.starts_with(magic);
+    let bzip2 = || head.get(4..10) == Some(&b"1AY&SY"[..]);
+    if let Some((_, name)) = MAGIC.iter().find(|(magic, name)| begins(magic) && (*name != "bzip2" || bzip2())) {
         return Some(name);
     }
     if head.get(257..262) == Some(&b"ustar"[..]) {
@@ -192,8 +214,12 @@ fn binary(head: &[u8]) -> Option<&'static str> {
     if head.len() < 32 {
         return None;
     }
-    let zeros = head.iter().filter(|b| **b == 0).count();
-    let odd = head.iter().filter(|b| matches!(b, 1..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f)).count();
+    // Counted in parts that fit into a byte, so that many bytes are counted together.
+    let count = |is: fn(u8) -> bool| -> usize {
+        head.chunks(128).map(|part| usize::from(part.iter().map(|b| u8::from(is(*b))).sum::<u8>())).sum()
+    };
+    let zeros = count(|b| b == 0);
+    let odd = count(|b| matches!(b, 1..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f));
     // Values that zero bytes separate have few of them.
     (zeros * 10 > head.len() * 3 || odd * 10 > head.len() * 2).then_some("zero and control bytes")
 }

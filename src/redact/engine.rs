@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::known::{Known, Sweep};
-use super::layers::Layers;
+use super::layers::{Counts, Layers};
 use super::pseudonym::{Pseudonym, Pseudonyms};
 use super::rules::{RuleInfo, RuleSet};
 use super::token::{Id, Ids};
-use super::{CorrelationKey, Format, ObjectStream, RedactError, Redacted, RedactionReport, Stream, stream};
+use super::{CorrelationKey, Format, Match, ObjectStream, RedactError, Redacted, RedactionReport, Stream, stream};
 
 /// Most distinct ids that are counted one by one.
 const MAX_DISTINCT: usize = 1 << 20;
@@ -156,6 +156,24 @@ impl Redactor {
         Ok(out)
     }
 
+    /// Redacts a document in memory as [`Redactor::bytes`] does, and tells what was replaced where. What only a second look
+    /// at replaced lines finds is not among it.
+    ///
+    /// # Errors
+    /// When the content cannot be redacted safely.
+    pub fn explain(
+        &self,
+        file: &str,
+        format: Format,
+        content: &[u8],
+    ) -> Result<(Redacted<Vec<u8>>, Vec<Match>), RedactError> {
+        let mut out = Redacted::buffer();
+        let mut stream = self.stream(file, format).traced();
+        stream.push(content, &mut out)?;
+        stream.finish(&mut out)?;
+        Ok((out, stream.into_matches()))
+    }
+
     /// Redacts every text inside a value of our own, such as a ledger entry or the manifest.
     ///
     /// # Errors
@@ -220,6 +238,7 @@ impl Redactor {
             report.pseudonyms.entry(kind.name().to_owned()).or_default();
         }
         report.rules_sha256.clone_from(&self.inner.set.sha256);
+        env!("CASEFILE_ENGINE_SHA256").clone_into(&mut report.engine_sha256);
         report.key_id = self.inner.ids.key_id();
         report
     }
@@ -257,12 +276,13 @@ impl Redactor {
         }
     }
 
-    pub(super) fn count(&self, file: &str, counts: BTreeMap<u16, u64>, ids: &[Id]) {
+    pub(super) fn count(&self, file: &str, counts: Counts, ids: &[Id]) {
         if counts.is_empty() && ids.is_empty() {
             return;
         }
         let Ok(mut counters) = self.inner.report.lock() else { return };
-        for (rule, count) in counts {
+        for ((layer, rule), count) in counts {
+            *counters.report.layers.entry(layer.name().to_owned()).or_default() += count;
             if let Some(rule) = self.inner.set.rule(rule) {
                 *counters.report.rules.entry(rule.id.clone()).or_default().entry(file.to_owned()).or_default() += count;
             }

@@ -29,6 +29,7 @@ mod settle;
 mod span;
 mod stream;
 mod token;
+mod trace;
 mod walk;
 
 pub use archive::{ArchiveError, ArchiveLimits, Shape};
@@ -42,8 +43,9 @@ pub use known::Sweep;
 pub use kube::ObjectStream;
 pub use pseudonym::Pseudonym;
 pub use redacted::{Fixed, Redacted};
-pub use report::RedactionReport;
+pub use report::{AuditResult, RedactionReport};
 pub use rules::{Boundary, Example, Problem, RuleDef, RuleInfo, RunDef, expand, load_dir};
+pub use trace::Match;
 
 /// What kind of content a stream carries. It chooses the structure-aware layer; the byte engine runs on all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct RedactionReport {
     /// Rule id -> file -> how many spans were replaced.
     pub rules: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Layer -> how many spans it has found: `objects`, `walker`, `engine`, `decoding`, `known`.
+    #[serde(default)]
+    pub layers: BTreeMap<String, u64>,
     /// Number of distinct secrets.
     pub distinct: u64,
     /// Files that were replaced by a stub, with the reason.
@@ -24,6 +27,22 @@ pub struct RedactionReport {
     pub key_id: String,
     /// SHA-256 over the rule files in use.
     pub rules_sha256: String,
+    /// SHA-256 over the sources of the engine that was used. Empty in bundles of older versions.
+    #[serde(default)]
+    pub engine_sha256: String,
+    /// What the audit of the finished bytes has found; none where no audit ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditResult>,
+}
+
+/// The result of the audit. The manifest and this report itself are made later and audited, too; what is found there stands
+/// on the terminal alone, and in the archive's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditResult {
+    /// Files that it has read.
+    pub files: u64,
+    /// File, detector and line of each hit.
+    pub hits: Vec<String>,
 }
 
 impl RedactionReport {

@@ -1,5 +1,6 @@
 //! Spans of bytes to replace, and their union.
 
+use super::layers::Layer;
 use super::token::Id;
 
 /// The quotes that a bare value needs around its replacement so that the document still parses.
@@ -21,11 +22,13 @@ pub(super) struct Span {
     /// The id, where it is not the id of the bytes as they stand.
     pub(super) id: Option<Id>,
     pub(super) quotes: Option<Quotes>,
+    /// Who found it.
+    pub(super) layer: Layer,
 }
 
 impl Span {
     pub(super) fn new(start: usize, end: usize, rule: u16) -> Self {
-        Self { start, end, rule, id: None, quotes: None }
+        Self { start, end, rule, id: None, quotes: None, layer: Layer::Engine }
     }
 }
 

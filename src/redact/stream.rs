@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
+use super::hidden::Raw;
+use super::layers::{Counts, Layer};
 use super::pseudonym::{Found, Pseudonym};
 use super::rules::RuleSet;
 use super::scan::{self, Env, Region, Scratch};
 use super::span::{Quotes, Span, union};
 use super::token::{Id, replacement};
+use super::trace::Trace;
 use super::walk::json::Walker;
 use super::{Format, RedactError, Redacted, Redactor};
 
@@ -26,7 +27,7 @@ pub(super) struct Lines {
     redactor: Redactor,
     file: String,
     format: Format,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Raw,
     /// Bytes that are held back at most.
     window: usize,
     /// Bytes at the front of the buffer that are emitted already and serve as context.
@@ -44,7 +45,7 @@ pub(super) struct Lines {
     spans: Vec<Span>,
     /// What gets a pseudonym; nothing of it is in a span.
     names: Vec<Found>,
-    counts: BTreeMap<u16, u64>,
+    counts: Counts,
     name_counts: BTreeMap<Pseudonym, u64>,
     ids: Vec<Id>,
     /// Where replacements begin in what was emitted since the last [`Lines::forget_replaced`].
@@ -54,6 +55,8 @@ pub(super) struct Lines {
     changed: bool,
     /// Whether this looks at what was redacted already, where names have their pseudonyms.
     again: bool,
+    /// Takes down each replacement, where somebody asked for it.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Lines {
@@ -64,7 +67,7 @@ impl Lines {
             redactor,
             file: file.to_owned(),
             format,
-            buffer: Zeroizing::new(Vec::new()),
+            buffer: Raw::default(),
             seen: 0,
             base: 0,
             swallow: None,
@@ -74,13 +77,14 @@ impl Lines {
             scratch: Scratch::default(),
             spans: Vec::new(),
             names: Vec::new(),
-            counts: BTreeMap::new(),
+            counts: Counts::new(),
             name_counts: BTreeMap::new(),
             ids: Vec::new(),
             replaced: Vec::new(),
             failed: false,
             changed: false,
             again: false,
+            trace: None,
         }
     }
 
@@ -229,7 +233,7 @@ impl Lines {
         let end = region.end(&self.buffer, self.seen, last);
         let drop = match (end, region) {
             (Some(end), _) => end,
-            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued) => {
+            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued | Region::Heredoc(_)) => {
                 memchr::memrchr(b'\n', &self.buffer[self.seen..]).map_or(self.seen, |i| self.seen + i + 1)
             }
             (None, Region::Delimiter(text)) => (self.buffer.len() + 1).saturating_sub(text.len()).max(self.seen),
@@ -302,7 +306,7 @@ impl Lines {
             && let Some((start, rule)) = walker.open_secret(self.redactor.set())
         {
             let start = usize::try_from(start.saturating_sub(self.base)).unwrap_or(end).max(self.seen);
-            spans.push(Span::new(start, end, rule));
+            spans.push(Span { layer: Layer::Walker, ..Span::new(start, end, rule) });
         }
         union(&mut spans);
         let mut cut = end - OVERLAP;
@@ -354,7 +358,8 @@ impl Lines {
             let at = |o: u64| usize::try_from(o.saturating_sub(base)).unwrap_or(usize::MAX);
             if at(*start) < end && *stop > base {
                 let quotes = bare.then_some(Quotes { level: 0, quote: b'"' });
-                self.spans.push(Span { quotes, ..Span::new(at(*start), at(*stop).min(end), *rule) });
+                let span = Span::new(at(*start), at(*stop).min(end), *rule);
+                self.spans.push(Span { quotes, layer: Layer::Walker, ..span });
             }
         }
         for span in &mut self.spans {
@@ -416,7 +421,16 @@ impl Lines {
             quote(out);
             self.redactor.confirm(span.rule, &self.buffer[span.start..span.end]);
             self.changed = true;
-            *self.counts.entry(span.rule).or_default() += 1;
+            *self.counts.entry((span.layer, span.rule)).or_default() += 1;
+            if let Some(trace) = &mut self.trace {
+                trace.note(
+                    &inner.set,
+                    &self.buffer[self.seen..],
+                    (span.start - self.seen, span.end - self.seen),
+                    span,
+                    id,
+                );
+            }
             self.ids.push(id);
             at = span.end;
         }
@@ -431,6 +445,9 @@ impl Lines {
     /// Forgets what was emitted but for `keep` bytes of context.
     fn drain(&mut self, upto: usize, keep: usize) {
         let from = upto.saturating_sub(keep);
+        if let Some(trace) = &mut self.trace {
+            trace.pass(&self.buffer[self.seen..upto]);
+        }
         self.buffer.drain(..from);
         self.seen = upto - from;
         self.base += from as u64;

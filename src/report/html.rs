@@ -255,7 +255,9 @@ fn redaction(view: &View<'_>) -> Option<Value> {
         .collect();
     let stubs: Vec<Value> =
         report.stubs.iter().map(|(file, reason)| context! { file => file.clone(), reason => reason.clone() }).collect();
+    let layers: Vec<String> = report.layers.iter().map(|(layer, count)| format!("{layer} {count}")).collect();
+    let audit = report.audit.as_ref().map(|a| context! { files => a.files, hits => a.hits.clone() });
     Some(
-        context! { total => report.total(), distinct => report.distinct, rules => rules, stubs => stubs, disabled => report.disabled.clone(), pseudonyms => report.pseudonyms.keys().cloned().collect::<Vec<_>>() },
+        context! { layers => layers, audit => audit, total => report.total(), distinct => report.distinct, rules => rules, stubs => stubs, disabled => report.disabled.clone(), pseudonyms => report.pseudonyms.keys().cloned().collect::<Vec<_>>() },
     )
 }

@@ -116,9 +116,10 @@ fn draw(view: &View<'_>, limits: Limits) -> String {
     if let Some(report) = view.redaction {
         out.push(
             format!(
-                "{} redacted ({} distinct); the originals are nowhere in the bundle. {}",
+                "{} redacted ({} distinct); the originals are nowhere in the bundle. {}{}",
                 count(usize::try_from(report.total()).unwrap_or(usize::MAX), "place"),
                 report.distinct,
+                audited(report),
                 if report.stubs.is_empty() {
                     String::new()
                 } else {
@@ -140,6 +141,15 @@ fn draw(view: &View<'_>, limits: Limits) -> String {
     let mut text = out.join("\n");
     text.push('\n');
     text
+}
+
+/// What the audit found.
+fn audited(report: &RedactionReport) -> String {
+    match &report.audit {
+        None => String::new(),
+        Some(audit) if audit.hits.is_empty() => "An independent audit of the finished files found nothing. ".to_owned(),
+        Some(audit) => format!("**Do not send it: the leak audit hit {}.** ", count(audit.hits.len(), "time")),
+    }
 }
 
 /// Which addresses and names are not the real ones.

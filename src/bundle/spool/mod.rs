@@ -54,6 +54,14 @@ pub enum SpoolError {
         /// Why it failed.
         source: io::Error,
     },
+    /// What was collected cannot be read again.
+    #[error("cannot read what was collected in {path}: {source}")]
+    Read {
+        /// The artifact.
+        path: String,
+        /// Why it failed.
+        source: io::Error,
+    },
     /// The directory is not what a spool looks like, or another process still writes into it.
     #[error("{path} cannot be recovered: {reason}")]
     Unusable {

@@ -165,6 +165,19 @@ impl crate::bundle::LeakAudit for Silent {
     }
 }
 
+/// An audit that finds something in every file.
+struct Alarmed;
+
+impl crate::bundle::LeakAudit for Alarmed {
+    fn scan(&self, _: &str, _: &mut dyn Read) -> std::io::Result<Vec<String>> {
+        Ok(vec!["a token in line 1".to_owned()])
+    }
+}
+
+fn alarmed<'a>(image: &Path, target: Option<Target<'a>>, redactor: &'a Redactor) -> crate::bundle::Recovered {
+    recover(image, RecoverOptions { target, force: false, redactor, audit: &Alarmed }).unwrap()
+}
+
 fn recovered(dir: &Path) -> (Box<dyn Store>, tempfile::TempDir) {
     let out = tempfile::tempdir().unwrap();
     let file = out.path().join("out.tar.gz");
@@ -442,3 +455,71 @@ fn a_rewritten_artifact_is_packed_and_recovered_with_its_new_content() {
 
 /// More than two members.
 const SMALL_AND_LARGE: usize = 5 * MEMBER / 2;
+
+#[test]
+fn a_recovered_bundle_that_leaks_goes_to_a_file_that_says_so() {
+    let temp = tempfile::tempdir().unwrap();
+    let spool = Spool::create(temp.path()).unwrap();
+    spool.artifact(&name("a.log"), None).unwrap().finish(None).unwrap();
+    let image = temp.path().join("image");
+    crash(&spool, &image);
+    let redactor = redactor();
+    let mut stream = Vec::new();
+    let streamed = alarmed(&image, Some(Target::Writer(&mut stream)), &redactor);
+    assert!(stream.is_empty());
+    let beside = alarmed(&image, None, &redactor);
+    assert_eq!(streamed.packed.path, beside.packed.path);
+    let named = temp.path().join("a.tar.gz");
+    let file = alarmed(&image, Some(Target::File(named.clone())), &redactor);
+    assert!(!named.exists());
+    for made in [beside, file] {
+        let path = made.packed.path.unwrap();
+        assert!(path.exists() && path.extension().is_some_and(|e| e == "quarantine"), "{}", path.display());
+        assert_eq!(made.leaks.len(), 3, "the artifact, the summary and the manifest");
+    }
+}
+
+#[test]
+fn what_a_recovered_file_shows_to_be_secret_leaves_what_the_run_said_of_itself() {
+    const SECRET: &str = "Zx81mossLantern77";
+    let temp = tempfile::tempdir().unwrap();
+    let spool = Spool::create(temp.path()).unwrap();
+    // As a program with fewer rules would have left it.
+    let weak = Redactor::builder(CorrelationKey::from_bytes([7; 32])).without_rule("key-password").build().unwrap();
+    let header = SpoolHeader {
+        tool: crate::model::Tool::this(),
+        profile: "generic".to_owned(),
+        parameters: BTreeMap::from([("release".to_owned(), SECRET.to_owned())]),
+        namespaces: vec![format!("ns-{SECRET}")],
+        case: Some(SECRET.to_owned()),
+        started: chrono::Utc::now(),
+        top_dir: format!("casefile-{SECRET}"),
+    };
+    spool.header(&weak.record(&header).unwrap()).unwrap();
+    for (path, text) in [
+        ("settings.env".to_owned(), format!("DB_PASSWORD={SECRET}\n")),
+        (format!("logs/{SECRET}.log"), format!("opened with {SECRET}\n")),
+    ] {
+        let mut writer = spool.artifact(&weak.text(&path), None).unwrap();
+        writer.write(&weak.bytes(&path, Format::Env, text.as_bytes()).unwrap()).unwrap();
+        writer.finish(None).unwrap();
+    }
+    let image = temp.path().join("image");
+    crash(&spool, &image);
+    let redactor = redactor();
+    let made = recover(&image, RecoverOptions { target: None, force: false, redactor: &redactor, audit: &Silent });
+    let path = made.unwrap().packed.path.unwrap();
+    assert!(!path.to_string_lossy().contains(SECRET), "{}", path.display());
+    let kept = std::fs::read_dir(&image).unwrap().any(|e| e.unwrap().path().is_file());
+    assert!(kept, "the spool stays");
+    let store = open(&path).unwrap();
+    assert!(store.entries().len() >= 4);
+    for entry in store.entries() {
+        let text = String::from_utf8(store.read(&entry.path, u64::MAX).unwrap()).unwrap();
+        assert!(!entry.path.contains(SECRET) && !text.contains(SECRET), "{}: {text}", entry.path);
+    }
+    let unpacked = std::fs::File::open(&path).unwrap();
+    for entry in tar::Archive::new(flate2::read::MultiGzDecoder::new(unpacked)).entries().unwrap() {
+        assert!(!String::from_utf8_lossy(&entry.unwrap().path_bytes()).contains(SECRET));
+    }
+}

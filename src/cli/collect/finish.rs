@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use chrono::Utc;
 use serde_json::json;
 
-use super::super::audit::{FinalAudit, quarantine};
-use super::super::inspect;
+use super::super::audit::FinalAudit;
 use super::super::log::Log;
 use super::super::output::Output;
 use super::super::session::Session;
 use super::super::target::Target;
+use crate::bundle::inspect::{self, quarantined};
 use crate::bundle::{self, PackOptions, Packed, Spool, SpoolHeader, SpoolStore, format};
 use crate::collect::{RunResult, health_sources};
 use crate::model::size;
 use crate::model::time::{Timestamp, rfc3339};
 use crate::model::{FileEntry, LedgerEntry, Manifest, SCHEMA_VERSION, Tool};
-use crate::redact::{Format, Redacted, RedactionReport, Redactor, Sweep};
+use crate::redact::{AuditResult, Cleaner, Redacted, RedactionReport, Redactor};
 use crate::report::{self, View};
 use crate::triage::{self, Triage};
 
@@ -38,10 +38,12 @@ pub(super) struct Made {
     pub(super) manifest: Manifest,
     pub(super) triage: Triage,
     pub(super) markdown: String,
+    /// Whether stdout was to get the archive, so that nothing else may be written there.
     pub(super) to_stdout: bool,
     /// Rule, path and line of each hit of the audit.
     pub(super) leaks: Vec<String>,
     redaction: RedactionReport,
+    /// The archive; none when it went to stdout.
     file: Option<PathBuf>,
     bytes: u64,
 }
@@ -104,54 +106,46 @@ impl Finish<'_> {
     /// Triages, reports and packs.
     pub(super) fn pack(self, mut result: RunResult, log: &Log) -> anyhow::Result<Made> {
         let redactor = self.redactor;
-        let sweep = redactor.sweep();
-        if let Some(sweep) = &sweep {
-            inspect::rename(&self.spool, redactor, sweep, &mut result.ledger)?;
-        }
+        let cleaner = Cleaner::knowing(redactor);
+        inspect::rename(&self.spool, &cleaner, result.ledger.iter_mut().flat_map(|entry| &mut entry.artifacts))?;
         let files = self.spool.fit(self.max_size)?;
-        let manifest = redactor.record(&self.manifest(result, files))?;
         // What the terminal shows is made of this, so known values leave here and not only in the archive.
-        let manifest = sweep.as_ref().map(|s| s.record(&manifest)).transpose()?.unwrap_or(manifest);
-        let mut manifest = manifest.into_inner();
-        let (triage, mut leaks) = self.examine(&mut manifest, sweep.as_ref())?;
-        let counts = redactor.report();
+        let mut manifest = cleaner.record(&self.manifest(result, files))?.into_inner();
+        let audit = FinalAudit::new();
+        let (triage, mut leaks) = self.examine(&mut manifest, &cleaner, &audit)?;
+        let audited = AuditResult { files: manifest.files.len() as u64, hits: leaks.clone() };
+        let counts = RedactionReport { audit: Some(audited), ..redactor.report() };
         let view = View::new(&triage, &manifest, Some(&counts));
         let markdown = report::markdown(&view);
         let html = report::html(&view)?;
 
         // The reports are made of redacted texts, and still go the same way as everything else.
-        let document = |name: &'static str, kind: Format, text: &str| -> anyhow::Result<_> {
-            let clean = redactor.bytes(name, kind, text.as_bytes())?;
-            Ok((name, sweep.as_ref().map(|s| s.bytes(name, &clean)).transpose()?.unwrap_or(clean)))
-        };
+        let document =
+            |name: &'static str, text: &str| -> anyhow::Result<_> { Ok((name, cleaner.bytes(name, text.as_bytes())?)) };
         let mut first = vec![
-            document(format::SUMMARY, Format::Text, &markdown)?,
-            document(format::TRIAGE, Format::Json, &report::json(&triage))?,
-            document(format::TIMELINE, Format::Json, &report::timeline_json(&triage))?,
-            document(format::REPORT, Format::Text, &html)?,
-            document(format::LOG, Format::Text, &log.text())?,
+            document(format::SUMMARY, &markdown)?,
+            document(format::TRIAGE, &report::json(&triage))?,
+            document(format::TIMELINE, &report::timeline_json(&triage))?,
+            document(format::REPORT, &html)?,
+            document(format::LOG, &log.text())?,
         ];
-        let redaction = redactor.report();
-        first.push(document(format::REDACTION, Format::Json, &pretty(&redaction)?)?);
+        leaks.extend(inspect::audit_documents(&audit, &first)?);
+        let audited = AuditResult { files: (manifest.files.len() + first.len()) as u64, hits: leaks.clone() };
+        let redaction = RedactionReport { audit: Some(audited), ..redactor.report() };
+        let last = first.len();
+        first.push(document(format::REDACTION, &pretty(&redaction)?)?);
         manifest.files.extend(first.iter().map(|(name, content)| bundle::file_entry(name, content)));
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
-        first.push(document(format::MANIFEST, Format::Json, &pretty(&manifest)?)?);
+        first.push(document(format::MANIFEST, &pretty(&manifest)?)?);
 
-        let audit = FinalAudit::new();
-        for (name, content) in &first {
-            leaks.extend(inspect::audit_document(&audit, name, content.get())?);
-        }
-        let packed = self.write(first)?;
-        let file = match packed.path {
-            Some(path) if !leaks.is_empty() => Some(quarantine(&path)?),
-            other => other,
-        };
+        leaks.extend(inspect::audit_documents(&audit, &first[last..])?);
+        let packed = self.write(first, &cleaner, leaks.is_empty())?;
         self.spool.remove()?;
         Ok(Made {
             to_stdout: self.target.file.is_none(),
             markdown,
             leaks,
-            file,
+            file: packed.path,
             bytes: packed.bytes,
             redaction,
             manifest,
@@ -163,33 +157,49 @@ impl Finish<'_> {
 impl Finish<'_> {
     /// Triages, and looks for secrets meanwhile: both read every artifact, and neither waits for the other. What is
     /// secret in one file must not stand in another one, so such files are rewritten and triaged again.
-    fn examine(&self, manifest: &mut Manifest, sweep: Option<&Sweep>) -> anyhow::Result<(Triage, Vec<String>)> {
+    fn examine(
+        &self,
+        manifest: &mut Manifest,
+        cleaner: &Cleaner,
+        audit: &FinalAudit,
+    ) -> anyhow::Result<(Triage, Vec<String>)> {
         let read = |manifest: &Manifest| triage::run(&SpoolStore::new(&self.spool), manifest);
         let (triage, inspection) = std::thread::scope(|scope| {
             let triage = scope.spawn(|| read(manifest));
-            let inspection = inspect::run(&self.spool, sweep);
+            let inspection = inspect::inspect(&self.spool, cleaner.known(), audit);
             (triage.join(), inspection)
         });
         let triage = triage.map_err(|_| anyhow::anyhow!("triage panicked; the data are still in the spool"))??;
         let inspection = inspection?;
-        let Some(sweep) = sweep.filter(|_| !inspection.touched.is_empty()) else {
+        let Some(known) = cleaner.known().filter(|_| !inspection.touched.is_empty()) else {
             return Ok((triage, inspection.leaks));
         };
-        inspect::clean(&self.spool, sweep, &inspection.touched)?;
+        inspect::clean(&self.spool, known, &inspection.touched)?;
         manifest.files = self.spool.files();
-        Ok((read(manifest)?, inspect::run(&self.spool, None)?.leaks))
+        Ok((read(manifest)?, inspect::inspect(&self.spool, None, audit)?.leaks))
     }
 
-    /// Writes the archive to its file, or to stdout.
-    fn write(&self, first: Vec<(&'static str, Redacted<Vec<u8>>)>) -> anyhow::Result<Packed> {
+    /// Writes the archive to its file, or to stdout. One that may hold a secret only ever goes to a file whose name says
+    /// so: a stream cannot be taken back, and an archive that `--force` would replace stays.
+    fn write(
+        &self,
+        first: Vec<(&'static str, Redacted<Vec<u8>>)>,
+        cleaner: &Cleaner,
+        clean: bool,
+    ) -> anyhow::Result<Packed> {
         let mut stdout = std::io::stdout().lock();
         let target = match &self.target.file {
-            Some(path) => bundle::Target::File(path.clone()),
-            None => bundle::Target::Writer(&mut stdout),
+            Some(path) if clean => bundle::Target::File(path.clone()),
+            Some(path) => bundle::Target::File(quarantined(path)),
+            None if clean => bundle::Target::Writer(&mut stdout),
+            None => {
+                let path = self.target.spool_parent.join(format!("{}.tar.gz", self.target.stem));
+                bundle::Target::File(quarantined(&path))
+            }
         };
-        let top_dir = self.redactor.text(&self.target.stem);
-        let top_dir = self.redactor.sweep().map_or(top_dir.clone(), |sweep| sweep.text(&top_dir));
-        let options = PackOptions { top_dir, target, first, mtime: self.started, force: self.force };
+        let top_dir = cleaner.text(&self.target.stem);
+        let force = self.force || !clean;
+        let options = PackOptions { top_dir, target, first, mtime: self.started, force };
         Ok(bundle::pack(&self.spool, options)?)
     }
 }

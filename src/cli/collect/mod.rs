@@ -265,6 +265,9 @@ fn log_event(log: &Log, event: &crate::model::Event) {
 /// Prints the result: the triage for people, one JSON document for programs.
 fn report(made: &Made, output: &Output) -> anyhow::Result<()> {
     if made.to_stdout {
+        if !made.leaks.is_empty() {
+            output.notice(&format!("nothing was written to standard output: {}", made.closing_lines(false)));
+        }
         return Ok(());
     }
     match output.format {

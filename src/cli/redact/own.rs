@@ -5,10 +5,12 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::inspect;
+use super::super::audit::FinalAudit;
+use super::Done;
+use crate::bundle::inspect::{self, quarantined};
 use crate::bundle::{self, PackOptions, Spool, Store, Target, format};
 use crate::model::{Kept, Manifest, Truncation};
-use crate::redact::{CopyError, Format, Redactor};
+use crate::redact::{AuditResult, Cleaner, CopyError, Format, RedactionReport, Redactor};
 
 /// Files that the run made itself, in the order of the archive. `redaction.json` and the manifest are made anew.
 const REPORTS: [&str; 5] = [format::SUMMARY, format::TRIAGE, format::TIMELINE, format::REPORT, format::LOG];
@@ -20,8 +22,8 @@ pub(super) fn recognise(path: &Path) -> Option<(Box<dyn Store>, Manifest)> {
     Some((store, manifest))
 }
 
-/// Redacts a bundle into another one; gives the number of files that were left out.
-pub(super) fn run(redactor: &Redactor, store: &dyn Store, manifest: Manifest, output: &Path) -> anyhow::Result<u64> {
+/// Redacts a bundle into another one.
+pub(super) fn run(redactor: &Redactor, store: &dyn Store, manifest: Manifest, output: &Path) -> anyhow::Result<Done> {
     let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let spool = Spool::create(parent)?;
     let result = rewrite(redactor, store, manifest, output, &spool);
@@ -35,7 +37,7 @@ fn rewrite(
     mut manifest: Manifest,
     output: &Path,
     spool: &Spool,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Done> {
     let own =
         |path: &str| REPORTS.contains(&path) || [format::REDACTION, format::MANIFEST, format::INDEX].contains(&path);
     let mut stubs = 0;
@@ -44,43 +46,44 @@ fn rewrite(
         let mut content = store.open(&entry.path)?;
         stubs += artifact(redactor, spool, &entry.path, &mut content, truncation)?;
     }
-    let known = redactor.sweep();
-    if let Some(known) = &known {
-        inspect::rename(spool, redactor, known, &mut manifest.ledger)?;
-        let found = inspect::run(spool, Some(known))?;
-        inspect::clean(spool, known, &found.touched)?;
-    }
+    let cleaner = Cleaner::knowing(redactor);
+    inspect::rename(spool, &cleaner, manifest.ledger.iter_mut().flat_map(|entry| &mut entry.artifacts))?;
+    let audit = FinalAudit::new();
+    let mut leaks = inspect::settle(spool, cleaner.known(), &audit)?.leaks;
     let mut first = Vec::new();
     for name in REPORTS {
         let mut text = Vec::new();
         let Ok(mut content) = store.open(name) else { continue };
         content.read_to_end(&mut text)?;
-        let clean = redactor.bytes(name, Format::of_path(name), &text)?;
-        first.push((name, known.as_ref().map(|k| k.bytes(name, &clean)).transpose()?.unwrap_or(clean)));
+        first.push((name, cleaner.bytes(name, &text)?));
     }
     let pretty = |value: serde_json::Result<String>| -> anyhow::Result<Vec<u8>> { Ok((value? + "\n").into_bytes()) };
-    let report = pretty(serde_json::to_string_pretty(&redactor.report()))?;
-    first.push((format::REDACTION, redactor.bytes(format::REDACTION, Format::Json, &report)?));
+    leaks.extend(inspect::audit_documents(&audit, &first)?);
+    let audited = AuditResult { files: (spool.files().len() + first.len()) as u64, hits: leaks.clone() };
+    let report = RedactionReport { audit: Some(audited), ..redactor.report() };
+    let report = pretty(serde_json::to_string_pretty(&report))?;
+    let last = first.len();
+    first.push((format::REDACTION, cleaner.bytes(format::REDACTION, &report)?));
     manifest.notes.insert("redacted-again".to_owned(), json!({"rules-off": redactor.report().disabled}));
     manifest.files = spool.files();
     manifest.files.extend(first.iter().map(|(name, content)| bundle::file_entry(name, content)));
     manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
     let mtime = manifest.started;
-    let clean = redactor.record(&manifest)?;
-    let clean = known.as_ref().map(|k| k.record(&clean)).transpose()?.unwrap_or(clean).into_inner();
-    let text = pretty(serde_json::to_string_pretty(&clean))?;
-    first.push((format::MANIFEST, redactor.bytes(format::MANIFEST, Format::Json, &text)?));
+    let manifest = cleaner.record(&manifest)?.into_inner();
+    let text = pretty(serde_json::to_string_pretty(&manifest))?;
+    first.push((format::MANIFEST, cleaner.bytes(format::MANIFEST, &text)?));
+    leaks.extend(inspect::audit_documents(&audit, &first[last..])?);
     let name = output.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.strip_suffix(".tar.gz").or_else(|| name.strip_suffix(".tgz")).unwrap_or(&name);
     let options = PackOptions {
-        top_dir: redactor.text(stem),
-        target: Target::File(output.to_path_buf()),
+        top_dir: cleaner.text(stem),
+        target: Target::File(if leaks.is_empty() { output.to_path_buf() } else { quarantined(output) }),
         first,
         mtime,
         force: false,
     };
     bundle::pack(spool, options)?;
-    Ok(stubs)
+    Ok(Done { stubs, leaks })
 }
 
 /// One file through the redactor into the spool; a stub when that cannot be done.

@@ -1,6 +1,7 @@
 //! Where a known value is searched: the more it looks like an ordinary word, the more its surroundings must say.
 
 use crate::redact::rules::engine;
+use crate::redact::scan::value::is_uuid;
 
 /// Where a value is searched, from the widest to the narrowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,14 +119,6 @@ fn is_odd(b: &u8) -> bool {
 fn changes(value: &[u8], kind: fn(u8) -> u8) -> usize {
     let word = |b: &u8| b.is_ascii_alphanumeric();
     value.windows(2).filter(|w| word(&w[0]) && word(&w[1]) && kind(w[0]) != kind(w[1])).count()
-}
-
-fn is_uuid(value: &[u8]) -> bool {
-    value.len() == 36
-        && value
-            .iter()
-            .enumerate()
-            .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
 /// A UUID that somebody has drawn: not the nil one, nor one of few digits, as examples have.

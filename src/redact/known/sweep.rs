@@ -1,6 +1,6 @@
 //! One pass over finished content for all known values in all their forms.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::forms::{Form, forms, word_forms};
 use super::reach::{Reach, is_spoken, is_word};
 use super::{Hidden, Known};
+use crate::redact::layers::{Counts, Layer};
 use crate::redact::rules::engine;
 use crate::redact::token::{Id, replacement};
 use crate::redact::{RedactError, Redacted, Redactor};
@@ -153,7 +154,7 @@ impl Sweep {
             write(&out).map(|()| Some(end))
         })?;
         if count > 0 {
-            self.redactor.count(file, BTreeMap::from([(engine::KNOWN, count)]), &[]);
+            self.redactor.count(file, Counts::from([((Layer::Known, engine::KNOWN), count)]), &[]);
         }
         Ok(())
     }

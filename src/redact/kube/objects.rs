@@ -2,11 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use zeroize::Zeroizing;
-
 use super::dom::Node;
 use super::look::needs_walk;
 use super::sanitise::Sanitiser;
+use crate::redact::hidden::Raw;
 use crate::redact::stream::Lines;
 use crate::redact::{Format, Redacted, Redactor};
 
@@ -26,7 +25,7 @@ pub struct ObjectStream {
     count: usize,
     /// The byte engine, and the text of the object that is on its way into it.
     lines: Lines,
-    line: Zeroizing<Vec<u8>>,
+    line: Raw,
 }
 
 impl ObjectStream {
@@ -39,7 +38,7 @@ impl ObjectStream {
             kind: kind.to_owned(),
             count: 0,
             lines,
-            line: Zeroizing::new(Vec::new()),
+            line: Raw::default(),
         }
     }
 

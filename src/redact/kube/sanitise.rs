@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::dom::{Node, Parsed};
 use super::{certificates, helm};
+use crate::redact::layers::{Counts, Layer};
 use crate::redact::rules::engine;
 use crate::redact::scan::value::{is_placeholder, judge};
 use crate::redact::scan::words::{Class, classify};
@@ -26,7 +27,7 @@ const MAX_EMBEDDED: usize = 4;
 pub(super) struct Sanitiser<'a> {
     redactor: &'a Redactor,
     file: &'a str,
-    counts: BTreeMap<u16, u64>,
+    counts: Counts,
     ids: Vec<Id>,
     embedded: usize,
     /// Whether something was replaced since this was last cleared.
@@ -97,7 +98,7 @@ impl<'a> Sanitiser<'a> {
         let id = inner.ids.of(value);
         self.redactor.confirm(rule, value);
         self.changed = true;
-        *self.counts.entry(rule).or_default() += 1;
+        *self.counts.entry((Layer::Objects, rule)).or_default() += 1;
         self.ids.push(id);
         token::replacement(inner.set.kind(rule), id)
     }

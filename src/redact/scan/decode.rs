@@ -3,10 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::{MAX_DEPTH, Region, Scan, Scratch, run};
+use crate::redact::Format;
+use crate::redact::layers::Layer;
 use crate::redact::rules::engine;
 use crate::redact::span::{Span, union};
 use crate::redact::token::{base64_bytes, is_text};
-use crate::redact::{Format, span::Quotes};
 
 /// Shortest run that is worth decoding.
 const MIN_RUN: usize = 24;
@@ -31,19 +32,23 @@ impl Scan<'_> {
 
     fn base64_runs(&mut self, end: usize) {
         let bytes = self.bytes;
-        let mut start = 0;
-        while let Some(window) = bytes[..end].get(start..start + MIN_RUN) {
-            // Only what stands behind the last gap of a window can begin a run of the least length.
-            if let Some(gap) = window.iter().rposition(|b| !in_run(*b)) {
-                start += gap + 1;
+        // A run of the least length covers eight bytes that begin at one of these places.
+        let (mut floor, mut at) = (0, 8);
+        while let Some(eight) = bytes[..end].get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            if !all_in_run(*eight) {
+                at += 16;
                 continue;
             }
-            let len = MIN_RUN + run_len(&bytes[start + MIN_RUN..]);
-            self.base64_run(start, start + len);
-            if self.outcome.hold.is_some_and(|h| h < end) {
-                return;
+            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
+            let stop = at + 8 + run_len(&bytes[at + 8..]);
+            if start + MIN_RUN <= stop.min(end) {
+                self.base64_run(start, stop);
+                if self.outcome.hold.is_some_and(|h| h < end) {
+                    return;
+                }
             }
-            start += len + 1;
+            floor = stop;
+            at = (stop + 8) / 16 * 16 + 8;
         }
     }
 
@@ -83,7 +88,11 @@ impl Scan<'_> {
                     stop += bytes[stop..wrapped].trim_ascii_end().len();
                 }
             }
-            self.spans.push(Span { id: Some(id), ..Span::new(start + shift, stop, first.rule) });
+            self.spans.push(Span {
+                id: Some(id),
+                layer: Layer::Decoding,
+                ..Span::new(start + shift, stop, first.rule)
+            });
             return;
         }
     }
@@ -121,7 +130,7 @@ impl Scan<'_> {
             [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
             _ => self.env.ids.of_canonical(&plain),
         };
-        self.spans.push(Span { id: Some(id), ..Span::new(start, end, first.rule) });
+        self.spans.push(Span { id: Some(id), layer: Layer::Decoding, ..Span::new(start, end, first.rule) });
         true
     }
 
@@ -179,7 +188,7 @@ impl Scan<'_> {
             let mut stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
             // In an attribute of XML the quote that stands there as it is ends the value.
             let quotes = bytes[start..sign].iter().filter(|b| **b == b'\'').count();
-            if quotes % 2 == 1 && super::keyvalue::is_attribute(&bytes[floor..sign]) {
+            if quotes % 2 == 1 && super::setting::is_attribute(&bytes[floor..sign]) {
                 stop = bytes[sign..stop].iter().position(|b| *b == b'\'').map_or(stop, |i| sign + i);
             }
             self.mapped(start, stop, entity);
@@ -220,11 +229,10 @@ impl Scan<'_> {
         let mut spans = Vec::new();
         self.nested(&plain, &mut spans);
         for span in spans {
-            let quotes: Option<Quotes> = None;
             let id = span.id.unwrap_or_else(|| self.env.ids.of(&plain[span.start..span.end]));
             let (from, to) = (start + origin[span.start], start + origin[span.end]);
             if !self.env.set.is_redacted(&self.bytes[from..to]) {
-                self.spans.push(Span { start: from, end: to, rule: span.rule, id: Some(id), quotes });
+                self.spans.push(Span { id: Some(id), layer: Layer::Decoding, ..Span::new(from, to, span.rule) });
             }
         }
     }
@@ -280,12 +288,16 @@ fn in_run(b: u8) -> bool {
     VALUES[usize::from(b)] != GAP
 }
 
+fn all_in_run(eight: [u8; 8]) -> bool {
+    // No value has all the bits of a gap, nor have several together.
+    eight.iter().fold(0, |bits, b| bits | VALUES[usize::from(*b)]) != GAP
+}
+
 /// How many characters of base64 stand at the beginning. Eight are looked at together.
 fn run_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        // No value has all the bits of a gap, nor have several together.
-        if eight.iter().fold(0, |bits, b| bits | VALUES[usize::from(*b)]) == GAP {
+        if !all_in_run(*eight) {
             break;
         }
         at += 8;

@@ -1,10 +1,9 @@
 //! Key, separator, value: the hand-written tokenizer for everything that looks like a setting.
 
 use super::literals::Hit;
-use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
+use super::value::{bare_end, close_of, quote_at};
 use super::words::{Class, classify, classify_ruled};
 use super::{Scan, argument, bounds};
-use crate::redact::Format;
 use crate::redact::rules::{engine, normal_key};
 use crate::redact::span::Quotes;
 
@@ -126,306 +125,6 @@ impl Scan<'_> {
         Some(Key { start, end, dashes, quotes, line })
     }
 
-    /// Whether only indentation, a list dash, `export` or a comment sign stands in front of a name.
-    fn leads_line(&self, key: Key) -> bool {
-        let open = key.start - key.dashes - key.quotes.map_or(0, |q| usize::from(q.level) + 1);
-        let before = self.bytes[key.line.0..open].trim_ascii();
-        let before = before.strip_prefix(b"- ").unwrap_or(before).trim_ascii();
-        before.is_empty() || matches!(before, b"-" | b"export" | b"set" | b"ENV" | b"ARG" | b"#" | b"?")
-    }
-
-    /// Whether a name begins a pair of an inline table.
-    fn begins_pair(&self, key: Key) -> bool {
-        let before = self.bytes[key.line.0..key.start].trim_ascii_end();
-        matches!(before.last(), Some(b'{' | b','))
-    }
-
-    /// The end of a header's value; one inside of another ends where that one does.
-    fn header_end(&mut self, at: usize, line_end: usize) -> usize {
-        let (begin, end, of) = self.memory.header;
-        if of != line_end || !(begin..end).contains(&at) {
-            self.memory.header = (at, header_end(self.bytes, at, line_end), line_end);
-        }
-        self.memory.header.1
-    }
-
-    /// The value behind a separator.
-    pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
-        let bytes = self.bytes;
-        let line_end = key.line.1;
-        let leads = self.leads_line(key);
-        if leads && self.env.format == Format::Env && is_continued(&bytes[at..line_end]) {
-            return self.continued(key, class, at);
-        }
-        if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
-            return self.yaml_value(key, class, at);
-        }
-        if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
-            let at = if bytes.get(at) == Some(&b'[') { at + 1 } else { at };
-            let (from, to) = match quote_at(bytes, at, line_end) {
-                Some((open, from)) => (from, self.closing(key, sign, from, open).unwrap_or(line_end)),
-                None => (at, self.header_end(at, line_end)),
-            };
-            return if class == Class::Secret(engine::COOKIE) {
-                self.cookies(from, to);
-            } else {
-                self.authorization(from, to);
-            };
-        }
-        // `Some("x")`, `SecretString("x")`
-        let mut at = at;
-        let word = bytes[at..line_end]
-            .iter()
-            .take(64)
-            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'('))
-            .count();
-        if word > 1 && bytes[at + word - 1] == b'(' && quote_at(bytes, at + word, line_end).is_some() {
-            at += word;
-        }
-        for triple in [&b"\"\"\""[..], b"'''"] {
-            if self.env.format != Format::Json && bytes[at..line_end].starts_with(triple) {
-                // Inside of an encoding some of the quotes may belong to the text around it.
-                if self.depth > 0 {
-                    let from = at + 3;
-                    let close = memchr::memmem::find(&bytes[from..line_end], triple).map(|i| from + i);
-                    let to = close.unwrap_or_else(|| bare_end(bytes, from, line_end));
-                    return self.judged(class, from, to, None);
-                }
-                return self.triple(key, class, at + 3, if triple[0] == b'"' { b"\"\"\"" } else { b"'''" });
-            }
-        }
-        if let Some((open, from)) = quote_at(bytes, at, line_end) {
-            if let Some(to) = self.closing(key, sign, from, open) {
-                return self.judged(class, from, to, None);
-            }
-            return self.unclosed(key, class, from, open, leads);
-        }
-        if bytes.get(at) == Some(&b'[') {
-            let bare = match self.env.format {
-                Format::Toml => Some(Quotes { level: 0, quote: b'"' }),
-                _ => key.quotes.filter(|q| sign == b':' && q.quote == b'"'),
-            };
-            return self.array(class, at + 1, line_end, bare);
-        }
-        if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
-            return self.phrase(class, at, line_end);
-        }
-        if bytes.get(at).is_some_and(|b| matches!(b, b'{' | b'&')) && sign == b':' {
-            return;
-        }
-        let loud = bytes[key.start..key.end].iter().all(|b| !b.is_ascii_lowercase());
-        let tight = sign == b'=' && at == key.end + 1 && leads;
-        let whole_line = leads
-            && key.quotes.is_none()
-            && (self.env.format == Format::Env
-                || (tight && loud)
-                || (sign == b':' && class == Class::Secret(engine::PASSWORD)));
-        let to = if whole_line { line_value_end(bytes, at, line_end) } else { self.bare_end(at, line_end) };
-        if self.crowded(class, at, to) {
-            return;
-        }
-        if sign == b':' && !whole_line && is_prose(self.env.set, bytes, at, to, line_end) {
-            self.spoken(key, class, at.saturating_sub(1));
-            if self.env.format != Format::Json {
-                return;
-            }
-        }
-        // A bare number under a quoted key is JSON; its replacement needs the quotes of the key.
-        let quotes = match (key.quotes, self.env.format) {
-            (Some(q), _) if sign == b':' && q.quote == b'"' => Some(q),
-            (_, Format::Toml) if leads || self.begins_pair(key) => Some(Quotes { level: 0, quote: b'"' }),
-            _ => None,
-        };
-        let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
-        self.judged(class, at, end, quotes);
-    }
-
-    /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.
-    fn closing(&self, key: Key, sign: u8, from: usize, open: Quotes) -> Option<usize> {
-        let (bytes, (line_start, line_end)) = (self.bytes, key.line);
-        if open.level == 0 && sign == b'=' && is_attribute(&bytes[line_start..key.start]) {
-            return memchr::memchr(open.quote, &bytes[from..line_end]).map(|i| from + i);
-        }
-        close_of(bytes, from, line_end, open)
-    }
-
-    /// A value whose quote is not closed on its line: the line is cut off, the value goes on behind it, or it is a bare one
-    /// that begins with a quote.
-    fn unclosed(&mut self, key: Key, class: Class, from: usize, open: Quotes, leads: bool) {
-        let bytes = self.bytes;
-        let line_end = key.line.1;
-        // Nothing but a comment may stand behind the end of a value.
-        let is_last = |at: usize| {
-            let stop = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |i| at + i);
-            let behind = bytes[at + 1..stop].trim_ascii_end();
-            behind.is_empty() || (behind[0].is_ascii_whitespace() && behind.trim_ascii_start().starts_with(b"#"))
-        };
-        if leads && open.level == 0 && open.quote != b'`' && self.env.format == Format::Env {
-            // A backslash is no escape where the line ends behind the quote: `password='\'`.
-            let close = bytes[from..line_end].iter().rposition(|b| *b == open.quote).map(|i| from + i);
-            if let Some(to) = close.filter(|at| is_last(*at)) {
-                return self.judged(class, from, to, None);
-            }
-            let Some(to) = self.quoted_end(from, open.quote) else { return self.hold_line(key.start) };
-            if to < bytes.len() && bytes[to] == open.quote && is_last(to) {
-                if memchr::memchr(b'\n', &bytes[to..]).is_none() && self.more {
-                    return self.hold_line(key.start);
-                }
-                if self.masked(class, from, to, None) {
-                    self.resume = self.resume.max(to);
-                }
-                return;
-            }
-        }
-        let to = if leads { line_end } else { self.bare_end(from, line_end) };
-        if !self.crowded(class, from, to) {
-            self.judged(class, from, to, None);
-        }
-    }
-
-    /// A value that goes on over lines, each but the last with a backslash at its end.
-    fn continued(&mut self, key: Key, class: Class, at: usize) {
-        let next = (key.line.1 + 1).min(self.bytes.len());
-        let Some(stop) = self.follow(key.start, next, super::Region::Continued) else { return };
-        let end = at + self.bytes[at..stop].trim_ascii_end().len();
-        if self.masked(class, at, end, None) {
-            self.resume = self.resume.max(end);
-        }
-    }
-
-    /// Masks a long value that shares its end with many others, unseen, because a look at each of them would cost the
-    /// square of their number; says whether it is such a one.
-    fn crowded(&mut self, class: Class, start: usize, end: usize) -> bool {
-        let crowded = self.is_crowded(start, end);
-        if crowded {
-            match class {
-                Class::Secret(rule) | Class::Weak(rule) | Class::Hex(rule) => self.mask(start, end, rule, None),
-                Class::Directory => self.mask(start, end, engine::PASSWORD, None),
-                Class::Benign => {}
-            }
-        }
-        crowded
-    }
-
-    /// Masks a value if it is one.
-    pub(super) fn judged(&mut self, class: Class, start: usize, end: usize, quotes: Option<Quotes>) {
-        self.masked(class, start, end, quotes);
-    }
-
-    /// Masks a value if it is one; says whether it did.
-    pub(super) fn masked(&mut self, class: Class, start: usize, end: usize, quotes: Option<Quotes>) -> bool {
-        if start >= end {
-            return false;
-        }
-        let spans = self.spans.len();
-        if let Some(rule) = judge(self.env.set, class, &self.bytes[start..end]) {
-            self.mask(start, end, rule, quotes);
-        }
-        self.spans.len() > spans
-    }
-
-    /// Items of a list on one line (or of a TOML list on several). `bare` are the quotes that an item without quotes
-    /// needs where the list is JSON, whose lists stand in each other.
-    pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
-        let bytes = self.bytes;
-        let end = if self.env.format == Format::Toml { bytes.len().min(at + 8_192) } else { line_end };
-        let mut at = at;
-        let mut depth = 0_usize;
-        loop {
-            while at < end && (bytes[at].is_ascii_whitespace() || bytes[at] == b',') {
-                at += 1;
-            }
-            if let Some((open, from)) = quote_at(bytes, at, end) {
-                let Some(to) = close_of(bytes, from, end, open) else { break };
-                self.judged(class, from, to, None);
-                at = to + usize::from(open.level) + 1;
-                continue;
-            }
-            let (Some(quotes), Some(b)) = (bare, bytes.get(at).filter(|_| at < end)) else { break };
-            match b {
-                b'#' if self.env.format == Format::Toml => {
-                    at = memchr::memchr(b'\n', &bytes[at..end]).map_or(end, |i| at + i);
-                    continue;
-                }
-                b'[' => depth += 1,
-                b']' if depth > 0 => depth -= 1,
-                b']' | b'{' | b'}' => return,
-                _ => {
-                    let ends = |b: &u8| {
-                        b.is_ascii_whitespace() || matches!(b, b',' | b'[' | b']' | b'{' | b'}' | b'"' | b'\\')
-                    };
-                    let to = bytes[at..end].iter().position(ends).map_or(end, |i| at + i);
-                    if to == at {
-                        return;
-                    }
-                    self.judged(class, at, to, Some(quotes));
-                    at = to;
-                    continue;
-                }
-            }
-            at += 1;
-        }
-        if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
-            let (begin, stop) = self.memory.list;
-            let to = if (begin..stop).contains(&at) && stop <= end {
-                stop
-            } else {
-                memchr::memchr3(b']', b'\n', b'"', &bytes[at..end]).map_or(end, |i| at + i)
-            };
-            self.memory.list = (at, to);
-            if self.crowded(class, at, to) {
-                return;
-            }
-            // `[Bearer x]` of a Go header map, or `[a, b]` of a flow sequence.
-            for part in bytes[at..to].split(|b| matches!(b, b',' | b' ')) {
-                let from = part.as_ptr() as usize - bytes.as_ptr() as usize;
-                self.judged(class, from, from + part.len(), None);
-            }
-        } else if at >= end && end < bytes.len() && self.env.format == Format::Toml && self.more {
-            self.hold_line(at.min(bytes.len() - 1));
-        }
-    }
-
-    /// A value between triple quotes.
-    fn triple(&mut self, key: Key, class: Class, from: usize, delimiter: &'static [u8]) {
-        let Some(end) = self.follow(key.start, from, super::Region::Delimiter(delimiter)) else { return };
-        let text = &self.bytes[from..end];
-        let start = from + text.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        // A text that is not secret as a whole may still hold a secret.
-        if self.masked(class, start, end, None) {
-            self.resume = self.resume.max(end);
-        }
-    }
-
-    /// Words of a recovery phrase.
-    fn phrase(&mut self, class: Class, at: usize, line_end: usize) {
-        let mut end = at;
-        let mut words = 0;
-        while end < line_end && words < 30 {
-            let len = self.bytes[end..line_end].iter().take_while(|b| b.is_ascii_lowercase()).count();
-            if !(3..=8).contains(&len) {
-                break;
-            }
-            end += len;
-            words += 1;
-            if self.bytes.get(end) != Some(&b' ') {
-                break;
-            }
-            end += 1;
-        }
-        if words >= 11 {
-            while end > at && self.bytes[end - 1] == b' ' {
-                end -= 1;
-            }
-            self.mask(at, end, engine::MNEMONIC, None);
-        } else {
-            let to = bare_end(self.bytes, at, line_end);
-            if !is_prose(self.env.set, self.bytes, at, to, line_end) {
-                self.judged(class, at, to, None);
-            }
-        }
-    }
-
     /// `<password>value</password>`
     fn element(&mut self, key: Key) {
         let from = key.end + 1;
@@ -449,10 +148,13 @@ impl Scan<'_> {
         if self.is_pair_name(key) {
             return self.pair(key);
         }
+        if self.variable(key, at) {
+            return;
+        }
         let from = skip_blank(bytes, at, line_end);
         let word = &bytes[key.start..key.end];
         let is = |list: &[&str]| list.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
-        if from > at && is(&["requirepass", "masterauth", "chpasswd"])
+        if from > at && is(&["requirepass", "masterauth"])
             || (from > at
                 && is(&["password", "passwd"])
                 && !matches!(bytes.get(from), Some(b'"' | b'\''))
@@ -493,29 +195,6 @@ impl Scan<'_> {
             self.phrase_nearby(key.end, line_end);
         }
         self.spoken(key, class, at);
-    }
-
-    /// `seed phrase for wallet x is w1 w2 ...`: a run of at least twelve words within reach.
-    fn phrase_nearby(&mut self, at: usize, line_end: usize) {
-        let bytes = self.bytes;
-        let reach = line_end.min(at + 96);
-        let mut from = at;
-        while from < reach {
-            let start_ok = from == 0 || !bytes[from - 1].is_ascii_alphanumeric();
-            if start_ok && bytes[from].is_ascii_lowercase() {
-                let run = bytes[from..line_end].iter().take_while(|b| b.is_ascii_lowercase() || **b == b' ').count();
-                let text = bytes[from..from + run].trim_ascii();
-                let words = text.split(|b| *b == b' ').filter(|w| (3..=8).contains(&w.len())).count();
-                if words >= 12 {
-                    self.mask(from, from + text.len(), engine::MNEMONIC, None);
-                }
-                if words >= 12 {
-                    return;
-                }
-                from += run;
-            }
-            from += 1;
-        }
     }
 }
 
@@ -568,40 +247,4 @@ fn skip_style(bytes: &[u8], at: usize, end: usize) -> usize {
         at = skip_blank(bytes, at + lead + digits + 1, end);
     }
     at
-}
-
-/// The end of a header's value: the end of the line or of the string around it.
-fn header_end(bytes: &[u8], at: usize, line_end: usize) -> usize {
-    let mut end = at;
-    while end < line_end {
-        match bytes[end] {
-            b'\r' | b'\'' | b'`' => break,
-            b'"' if bytes.get(end.wrapping_sub(1)) != Some(&b'=') => break,
-            b'\\' if matches!(bytes.get(end + 1), Some(b'r' | b'n' | b'"' | b'\\')) => break,
-            b']' | b'}' => break,
-            _ => end += 1,
-        }
-    }
-    end
-}
-
-/// Whether a name behind this text is one of an attribute: `<entry a="b" name=`.
-pub(super) fn is_attribute(before: &[u8]) -> bool {
-    let near = &before[before.len().saturating_sub(4 << 10)..];
-    memchr::memrchr2(b'<', b'>', near)
-        .is_some_and(|at| near[at] == b'<' && near.get(at + 1).is_some_and(u8::is_ascii_alphabetic))
-}
-
-/// Whether a line goes on in the next one.
-pub(super) fn is_continued(line: &[u8]) -> bool {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1
-}
-
-/// The end of a JSON or TOML literal.
-fn number_end(bytes: &[u8], at: usize, end: usize) -> usize {
-    at + bytes[at..end]
-        .iter()
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
-        .count()
 }

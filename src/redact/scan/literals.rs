@@ -1,6 +1,6 @@
 //! Finds literals in one pass, however many rules there are.
 //!
-//! Three bytes at every second position are looked up in a bit table of 16 KiB: the first two choose a word of it, the
+//! Three bytes at every second position are looked up in a bit table of 32 KiB: the first two choose a word of it, the
 //! third a bit of the word. Each literal is in the table with two neighbouring windows, so one of them falls on an even
 //! position wherever the literal stands; the windows are those that content has least. Only a position whose bit is set
 //! is compared with literals. Letters are folded for the lookup, so that no lower-case copy of the content is needed.
@@ -13,18 +13,21 @@ use std::collections::BTreeMap;
 use crate::redact::rules::Anchor;
 use common::Common;
 
-/// Bits of the hash of a window's first two bytes.
-const HASH_BITS: u32 = 11;
-/// Words of the bit table.
-const WORDS: usize = 1 << HASH_BITS;
+/// Words of the bit table: one for each pair of codes.
+const WORDS: usize = 1 << 12;
+/// Lists of the literals that a window may belong to; windows share them by their hash.
+const LIST_BITS: u32 = 12;
+const LISTS: usize = 1 << LIST_BITS;
 /// Windows that are looked up together.
 const BLOCK: usize = 32;
-/// Bytes that the windows of a block reach over, with one that is read and ignored.
-const REACH: usize = 2 * BLOCK + 2;
+/// Bytes that the windows of a block reach over.
+const REACH: usize = 2 * BLOCK + 1;
 /// How far behind a literal's beginning its windows are looked for.
 const MAX_BACK: usize = 12;
 /// Folds the case of letters; other bytes change too, in the literal as in the content.
 const FOLD: u64 = 0x2020_2020_2020_2020;
+/// The bits of eight bytes that make their codes.
+const CODES: u64 = 0x3f3f_3f3f_3f3f_3f3f;
 
 /// Pieces of setting names that can make a value secret, in lower case. What they hit is then classified word by word.
 const STEMS: [&str; 66] = [
@@ -114,27 +117,44 @@ struct Literal {
     leads: Vec<(Vec<u8>, Anchor)>,
 }
 
-/// A literal that a window may belong to.
+/// What is compared first of a literal.
+struct Head {
+    /// The first bytes, those of them that count, and the bit of case of those whose case does not.
+    bytes: u64,
+    mask: u64,
+    case: u64,
+}
+
+impl Head {
+    fn of(literal: &Literal) -> Self {
+        let text = literal.text.as_slice();
+        let letter = |i: &usize| literal.stem && text.get(*i).is_some_and(u8::is_ascii_alphabetic);
+        Self {
+            bytes: word(text, 0),
+            mask: u64::MAX >> (64 - 8 * text.len().clamp(1, 8)),
+            case: (0..8).filter(letter).fold(0, |case, i| case | 0x20 << (8 * i)),
+        }
+    }
+}
+
+/// A literal that a window may belong to. There are many, so they are small.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
-    /// The folded first bytes of the literal, and which of them count.
-    head: u32,
-    mask: u32,
-    /// Offset of the window in the literal; -1 for a window that begins in front of it.
-    back: isize,
     literal: u16,
+    /// Offset of the window in the literal; -1 for a window that begins in front of it.
+    back: i16,
 }
 
 /// The table of all anchors and stems.
 #[derive(Default)]
 pub(in crate::redact) struct Literals {
     literals: Vec<Literal>,
+    /// The head of each literal.
+    heads: Vec<Head>,
     /// One bit for each window.
     bits: Box<[u64]>,
-    /// How many bits are set in front of each word.
-    ranks: Vec<u32>,
-    /// Where the list of each bit that is set begins and ends, in the order of the bits.
-    lists: Vec<(u32, u32)>,
+    /// Where each list begins, and behind the last one where it ends.
+    lists: Vec<u32>,
     entries: Vec<Entry>,
 }
 
@@ -153,25 +173,19 @@ impl Literals {
             literals.push(Literal { text, stem: false, leads });
         }
         literals.extend(heads(stems).into_iter().map(|text| Literal { text, stem: true, leads: Vec::new() }));
-        let mut building = Building { common: Common::new(), windows: BTreeMap::new() };
+        let mut building =
+            Building { common: Common::new(), bits: vec![0; WORDS].into_boxed_slice(), lists: BTreeMap::new() };
         // More literals than that do not load.
         for (index, literal) in (0..=u16::MAX).zip(&literals) {
             building.add(&literal.text, index);
         }
-        let mut table = Self { literals, bits: vec![0; WORDS].into_boxed_slice(), ..Self::default() };
-        for ((word, bit), entries) in building.windows {
-            table.bits[word] |= 1 << bit;
-            let at = |entries: &[Entry]| u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            let start = at(&table.entries);
-            table.entries.extend(entries);
-            table.lists.push((start, at(&table.entries)));
+        let (mut lists, mut entries) = (Vec::with_capacity(LISTS + 1), Vec::new());
+        for list in 0..=LISTS {
+            lists.push(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+            entries.extend(building.lists.remove(&list).unwrap_or_default());
         }
-        let mut rank = 0;
-        for word in &table.bits {
-            table.ranks.push(rank);
-            rank += word.count_ones();
-        }
-        table
+        let heads = literals.iter().map(Head::of).collect();
+        Self { literals, heads, bits: building.bits, lists, entries }
     }
 
     /// What an anchor leads to.
@@ -207,74 +221,76 @@ impl Literals {
         while found != 0 {
             let place = at + 2 * found.trailing_zeros() as usize;
             found &= found - 1;
-            let window = word(bytes, place);
-            let index = index(window);
-            let below = self.bits[index] & ((1 << bit(window)) - 1);
-            let (from, to) = self.lists[(self.ranks[index] + below.count_ones()) as usize];
-            for entry in &self.entries[from as usize..to as usize] {
+            let list = list(word(bytes, place));
+            let (from, to) = (self.lists[list] as usize, self.lists[list + 1] as usize);
+            for entry in &self.entries[from..to] {
                 // Nothing stands so far in front of the content that this comes round to its end.
                 let start = place.wrapping_sub(entry.back as usize);
-                if (word(bytes, start) | FOLD as u32) & entry.mask == entry.head {
+                let head = &self.heads[usize::from(entry.literal)];
+                if (word(bytes, start) | head.case) & head.mask == head.bytes {
                     self.note(bytes, start, entry.literal, hits);
                 }
             }
         }
     }
 
+    /// Notes a literal of which the first eight bytes are known to stand there.
     fn note(&self, bytes: &[u8], start: usize, index: u16, hits: &mut Vec<Hit>) {
         let literal = &self.literals[usize::from(index)];
         let Some(text) = bytes.get(start..).and_then(|rest| rest.get(..literal.text.len())) else { return };
-        let end = start + text.len();
-        let same = if literal.stem { text.eq_ignore_ascii_case(&literal.text) } else { text == literal.text };
-        if !same {
+        if let (Some(more), Some(tail)) = (text.get(8..), literal.text.get(8..))
+            && !(literal.stem && more.eq_ignore_ascii_case(tail) || more == tail)
+        {
             return;
         }
-        let hit = Hit { start, end, stem: literal.stem, literal: index };
+        let hit = Hit { start, end: start + text.len(), stem: literal.stem, literal: index };
         // Windows come in order, beginnings nearly so.
         let mut place = hits.len();
         while place > 0 && hits[place - 1] > hit {
             place -= 1;
         }
-        hits.insert(place, hit);
+        // Windows that share a list find a literal twice.
+        if place == 0 || hits[place - 1] != hit {
+            hits.insert(place, hit);
+        }
     }
 }
 
-/// The windows of all literals, by word and bit.
+/// The windows of all literals, and by the hash of its windows where each literal is listed.
 struct Building {
     common: Common,
-    windows: BTreeMap<(usize, u32), Vec<Entry>>,
+    bits: Box<[u64]>,
+    lists: BTreeMap<usize, Vec<Entry>>,
 }
 
 impl Building {
     fn add(&mut self, text: &[u8], literal: u16) {
         let Some([a, b, c]) = text.first_chunk::<3>().copied() else { return };
-        if let Some(four) = text.first_chunk::<4>() {
+        let entry = |back: i16| Entry { literal, back };
+        if text.len() > 3 {
             let cost = |k: &usize| self.common.of_both([text[*k], text[k + 1], text[k + 2], text[k + 3]]);
             let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
-            let head = u32::from_le_bytes(*four) | FOLD as u32;
             for k in [k, k + 1] {
-                let back = isize::try_from(k).unwrap_or(0);
-                self.insert([text[k], text[k + 1], text[k + 2]], Entry { head, mask: u32::MAX, back, literal });
+                self.insert([text[k], text[k + 1], text[k + 2]], entry(i16::try_from(k).unwrap_or(0)));
             }
             return;
         }
-        let mask = 0x00FF_FFFF;
-        let head = (u32::from_le_bytes([a, b, c, 0]) | FOLD as u32) & mask;
-        self.insert([a, b, c], Entry { head, mask, back: 0, literal });
+        self.insert([a, b, c], entry(0));
         // At an odd position only two bytes of it are in a window, beside any other byte.
         let all = |window: fn(u8, [u8; 3]) -> [u8; 3]| (0..=u8::MAX).map(move |any| window(any, [a, b, c]));
         let (front, behind) = (all(|any, [a, b, _]| [any, a, b]), all(|any, [_, b, c]| [b, c, any]));
         let cost = |windows: &mut dyn Iterator<Item = [u8; 3]>| windows.map(|w| self.common.of(w)).sum::<u32>();
         if cost(&mut front.clone()) < cost(&mut behind.clone()) {
-            front.for_each(|w| self.insert(w, Entry { head, mask, back: -1, literal }));
+            front.for_each(|w| self.insert(w, entry(-1)));
         } else {
-            behind.for_each(|w| self.insert(w, Entry { head, mask, back: 1, literal }));
+            behind.for_each(|w| self.insert(w, entry(1)));
         }
     }
 
-    fn insert(&mut self, [a, b, c]: [u8; 3], entry: Entry) {
-        let window = u32::from_le_bytes([a, b, c, 0]);
-        let list = self.windows.entry((index(window), bit(window))).or_default();
+    fn insert(&mut self, window: [u8; 3], entry: Entry) {
+        let (index, bit) = place(window);
+        self.bits[index] |= 1 << bit;
+        let list = self.lists.entry(list(word(&window, 0))).or_default();
         if !list.contains(&entry) {
             list.push(entry);
         }
@@ -284,53 +300,56 @@ impl Building {
 /// Which windows of a block have their bit set.
 #[inline]
 fn windows(bits: &[u64; WORDS], block: &[u8; REACH]) -> u32 {
+    let codes = |part: usize| block[8 * part..].first_chunk().map_or(0, |eight| codes(u64::from_le_bytes(*eight)));
     let mut found = 0;
-    let load = |at: usize| block[at..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight) | FOLD);
-    // Four windows come from two loads.
-    for part in 0..BLOCK / 4 {
-        let (low, high) = (load(8 * part), load(8 * part + 2));
-        let (low, high) = ((low, gray(low)), (high, gray(high)));
-        let is_set = |(text, gray): (u64, u64), shift: u32| {
-            u32::from(bits[hash((text >> shift) as u32)] >> (gray >> (shift + 16) & 63) & 1 != 0)
-        };
-        let four = is_set(low, 0) | is_set(low, 16) << 1 | is_set(low, 32) << 2 | is_set(high, 32) << 3;
-        // The first four end up lowest.
-        found = found >> 4 | four << (BLOCK - 4);
+    // The code behind the four windows of a part. The first windows come last, so that they end up lowest.
+    let mut behind = u64::from(block[2 * BLOCK] | FOLD as u8);
+    behind ^= behind >> 1;
+    for part in (0..BLOCK / 4).rev() {
+        let codes = codes(part);
+        let pairs = pairs(codes);
+        for (window, third) in [(3, behind), (2, codes >> 48), (1, codes >> 32), (0, codes >> 16)] {
+            let word = bits[(pairs >> (16 * window)) as usize & (WORDS - 1)];
+            found = found << 1 | (word >> (third & 63) & 1) as u32;
+        }
+        behind = codes;
     }
     found
 }
 
-/// The word of the window at the beginning of some bytes.
+/// A code of six bits for each of eight bytes, which tells all ASCII bytes apart that differ by more than case.
 #[inline]
-fn index(bytes: u32) -> usize {
-    hash(bytes | FOLD as u32)
+fn codes(bytes: u64) -> u64 {
+    let folded = bytes | FOLD;
+    (folded ^ folded >> 1) & CODES
 }
 
-/// A hash of two folded bytes. Those behind them leave with the overflow.
+/// Joins each two codes to one number.
 #[inline]
-fn hash(bytes: u32) -> usize {
-    (bytes.wrapping_mul(0x9E37_79B1 << 16) >> (32 - HASH_BITS)) as usize
+fn pairs(codes: u64) -> u64 {
+    codes & 0x003f_003f_003f_003f | codes >> 2 & 0x0fc0_0fc0_0fc0_0fc0
 }
 
-/// Folded bytes in a form whose six low bits tell all ASCII bytes apart that differ by more than case.
-#[inline]
-fn gray(bytes: u64) -> u64 {
-    bytes ^ bytes >> 1
+/// The word of a window in the table, and its bit.
+fn place([a, b, c]: [u8; 3]) -> (usize, u32) {
+    let codes = codes(u64::from(u32::from_le_bytes([a, b, c, 0])));
+    (pairs(codes) as usize & (WORDS - 1), (codes >> 16) as u32 & 63)
 }
 
-/// The bit of the window at the beginning of some bytes.
+/// The list of the window at the beginning of some bytes.
 #[inline]
-fn bit(bytes: u32) -> u32 {
-    (gray(u64::from(bytes) | FOLD) >> 16) as u32 & 63
+fn list(bytes: u64) -> usize {
+    // Bytes behind the window leave with the overflow.
+    (((bytes | FOLD) as u32) << 8).wrapping_mul(0x9E37_79B1) as usize >> (32 - LIST_BITS)
 }
 
-/// Four bytes; zeros behind the end.
+/// Eight bytes; zeros behind the end.
 #[inline]
-fn word(bytes: &[u8], at: usize) -> u32 {
+fn word(bytes: &[u8], at: usize) -> u64 {
     let rest = bytes.get(at..).unwrap_or_default();
-    rest.first_chunk::<4>().map_or_else(
-        || rest.iter().take(4).enumerate().fold(0, |word, (i, b)| word | u32::from(*b) << (8 * i)),
-        |four| u32::from_le_bytes(*four),
+    rest.first_chunk::<8>().map_or_else(
+        || rest.iter().take(8).enumerate().fold(0, |word, (i, b)| word | u64::from(*b) << (8 * i)),
+        |eight| u64::from_le_bytes(*eight),
     )
 }
 

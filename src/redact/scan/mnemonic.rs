@@ -6,14 +6,22 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::Scan;
+use super::value::{bare_end, is_prose};
+use super::words::Class;
 use crate::redact::rules::engine;
 
 /// The English list of BIP-39 (MIT): 2,048 words, sorted.
 const LIST: &str = include_str!("bip39.txt");
 /// Numbers of words that a phrase can have, longest first.
 const COUNTS: [usize; 5] = [24, 21, 18, 15, 12];
-/// A phrase of twelve words of three letters is longer than this, so one in so many bytes is looked at.
-const STRIDE: usize = 44;
+/// A phrase of twelve words of three letters is longer than this.
+const SHORTEST: usize = 44;
+/// Where so many bytes are looked at every so many, a phrase covers two neighbours.
+const GLANCE: usize = 8;
+const STRIDE: usize = 18;
+/// Fewest words of a phrase, and how long each of them is.
+const FEWEST: usize = 12;
+const LENGTHS: std::ops::RangeInclusive<usize> = 3..=8;
 /// Longest run that is looked at.
 const MAX_RUN: usize = 4 << 10;
 
@@ -22,67 +30,138 @@ fn words() -> &'static [&'static str] {
     WORDS.get_or_init(|| LIST.lines().collect())
 }
 
-/// What a phrase is made of: lower-case words, and what stands between them on one line.
-const RUN: [bool; 256] = {
-    let mut run = [false; 256];
+/// A bit that what a phrase is made of has not: lower-case words, and what stands between them on one line.
+const OTHER: [u8; 256] = {
+    let mut other = [1; 256];
     let mut b = 0;
     while b < 256 {
-        run[b] = (b as u8).is_ascii_lowercase() || matches!(b as u8, b' ' | b',' | b'"' | b'\'');
+        if (b as u8).is_ascii_lowercase() || matches!(b as u8, b' ' | b',' | b'"' | b'\'') {
+            other[b] = 0;
+        }
         b += 1;
     }
-    run
+    other
 };
 
 fn in_run(b: u8) -> bool {
-    RUN[usize::from(b)]
+    OTHER[usize::from(b)] == 0
 }
 
 impl Scan<'_> {
+    /// Words of a recovery phrase.
+    pub(super) fn phrase(&mut self, class: Class, at: usize, line_end: usize) {
+        let mut end = at;
+        let mut words = 0;
+        while end < line_end && words < 30 {
+            let len = self.bytes[end..line_end].iter().take_while(|b| b.is_ascii_lowercase()).count();
+            if !(3..=8).contains(&len) {
+                break;
+            }
+            end += len;
+            words += 1;
+            if self.bytes.get(end) != Some(&b' ') {
+                break;
+            }
+            end += 1;
+        }
+        if words >= 11 {
+            while end > at && self.bytes[end - 1] == b' ' {
+                end -= 1;
+            }
+            self.mask(at, end, engine::MNEMONIC, None);
+        } else {
+            let to = bare_end(self.bytes, at, line_end);
+            if !is_prose(self.env.set, self.bytes, at, to, line_end) {
+                self.judged(class, at, to, None);
+            }
+        }
+    }
+
+    /// `seed phrase for wallet x is w1 w2 ...`: a run of at least twelve words within reach.
+    pub(super) fn phrase_nearby(&mut self, at: usize, line_end: usize) {
+        let bytes = self.bytes;
+        let reach = line_end.min(at + 96);
+        let mut from = at;
+        while from < reach {
+            let start_ok = from == 0 || !bytes[from - 1].is_ascii_alphanumeric();
+            if start_ok && bytes[from].is_ascii_lowercase() {
+                let run = bytes[from..line_end].iter().take_while(|b| b.is_ascii_lowercase() || **b == b' ').count();
+                let text = bytes[from..from + run].trim_ascii();
+                let words = text.split(|b| *b == b' ').filter(|w| (3..=8).contains(&w.len())).count();
+                if words >= 12 {
+                    self.mask(from, from + text.len(), engine::MNEMONIC, None);
+                }
+                if words >= 12 {
+                    return;
+                }
+                from += run;
+            }
+            from += 1;
+        }
+    }
+
     /// Looks for phrases in everything that was scanned.
     pub(super) fn phrases(&mut self) {
         let bytes = self.bytes;
         let end = self.outcome.hold.unwrap_or(bytes.len());
-        let mut at = STRIDE - 1;
-        while at < end {
-            if !in_run(bytes[at]) {
+        let glance = |at: usize| {
+            let eight = bytes[..end].get(at..).and_then(<[u8]>::first_chunk::<GLANCE>);
+            eight.is_some_and(|eight| eight.iter().fold(0, |other, b| other | OTHER[usize::from(*b)]) == 0)
+        };
+        let mut at = 0;
+        while at + GLANCE <= end {
+            if !(glance(at) && glance(at + STRIDE)) {
                 at += STRIDE;
                 continue;
             }
             let floor = at.saturating_sub(MAX_RUN);
             let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
             let stop = at + bytes[at..].iter().take(MAX_RUN).take_while(|b| in_run(**b)).count();
-            if stop - start > STRIDE {
+            if stop - start > SHORTEST {
                 self.phrases_in(start, stop);
             }
-            at = stop + STRIDE;
+            at = stop;
         }
     }
 
     fn phrases_in(&mut self, start: usize, stop: usize) {
-        // Index in the list and place of each word of an unbroken row.
-        let mut row: Vec<(u16, usize, usize)> = Vec::new();
+        // The words of an unbroken row whose length is right.
+        let mut row: Vec<(usize, usize)> = Vec::new();
         let mut at = start;
         while at < stop {
             let len = self.bytes[at..stop].iter().take_while(|b| b.is_ascii_lowercase()).count();
-            if len == 0 {
-                at += 1;
-                continue;
+            if LENGTHS.contains(&len) {
+                row.push((at, at + len));
+            } else if len > 0 {
+                self.listed(&row);
+                row.clear();
             }
-            match index(&self.bytes[at..at + len]) {
-                Some(index) => row.push((index, at, at + len)),
-                None => {
-                    self.row(&row);
-                    row.clear();
-                }
+            at += len.max(1);
+        }
+        self.listed(&row);
+    }
+
+    /// Looks for phrases among the words that stand in the list.
+    fn listed(&mut self, words: &[(usize, usize)]) {
+        if words.len() < FEWEST {
+            return;
+        }
+        // Index in the list and place of each word of an unbroken row.
+        let mut row: Vec<(u16, usize, usize)> = Vec::new();
+        for (start, end) in words {
+            if let Some(index) = index(&self.bytes[*start..*end]) {
+                row.push((index, *start, *end));
+            } else {
+                self.row(&row);
+                row.clear();
             }
-            at += len;
         }
         self.row(&row);
     }
 
     fn row(&mut self, row: &[(u16, usize, usize)]) {
         let mut from = 0;
-        while from + 12 <= row.len() {
+        while from + FEWEST <= row.len() {
             let found = COUNTS.iter().find(|n| row.get(from..from + **n).is_some_and(is_phrase));
             if let Some(count) = found {
                 self.mask(row[from].1, row[from + count - 1].2, engine::MNEMONIC, None);
@@ -94,12 +173,37 @@ impl Scan<'_> {
     }
 }
 
+/// Places for words by the hash of their first four letters, in which no two words of the list are the same.
+const PLACES: usize = 1 << 12;
+
+fn place(word: &[u8]) -> usize {
+    let four = word.iter().take(4).fold(0_u32, |four, b| four << 8 | u32::from(*b));
+    (four.wrapping_mul(0x9E37_79B1) >> 20) as usize & (PLACES - 1)
+}
+
+/// Where in the list a word stands.
 fn index(word: &[u8]) -> Option<u16> {
-    if !(3..=8).contains(&word.len()) {
-        return None;
+    /// The index of the word at each place; those that share it follow, and then a place without any.
+    static INDEX: OnceLock<Vec<Option<u16>>> = OnceLock::new();
+    let places = INDEX.get_or_init(|| {
+        let mut places = vec![None; PLACES];
+        for (index, word) in (0..).zip(words()) {
+            let mut at = place(word.as_bytes());
+            while places[at].is_some() {
+                at = (at + 1) % PLACES;
+            }
+            places[at] = Some(index);
+        }
+        places
+    });
+    let mut at = place(word);
+    while let Some(index) = places[at] {
+        if words()[usize::from(index)].as_bytes() == word {
+            return Some(index);
+        }
+        at = (at + 1) % PLACES;
     }
-    let at = words().binary_search_by(|w| w.as_bytes().cmp(word)).ok()?;
-    u16::try_from(at).ok()
+    None
 }
 
 /// Whether the last bits of the last word are the checksum of the others.
@@ -132,7 +236,9 @@ mod tests {
     fn the_list_is_the_list() {
         assert_eq!(words().len(), 2_048);
         assert!(words().is_sorted());
-        assert!(words().iter().all(|w| (3..=8).contains(&w.len())));
+        assert!(words().iter().all(|w| LENGTHS.contains(&w.len())));
+        assert!(words().iter().enumerate().all(|(i, w)| index(w.as_bytes()).map(usize::from) == Some(i)));
+        assert!(["", "abandonx", "zzz", "abo"].iter().all(|w| index(w.as_bytes()).is_none()));
     }
 
     #[test]

@@ -31,14 +31,23 @@ const MAX_WORDS: usize = 24;
 /// A name that was met.
 #[derive(Default)]
 struct Known {
+    /// Its length, its beginning and its end, which are all of a short name.
+    ends: (usize, u64, u64),
+    /// A name of more bytes than these ends have.
     name: Vec<u8>,
     class: Option<Class>,
     /// The class that the names of a rule set give, and which rule set.
     ruled: Option<(u64, Class)>,
 }
 
-/// Classes of names that were met, because content has few names and many of each. Each name has two places that it
-/// shares with others and takes from the one that was met least lately, so that a look-up costs the same whatever the
+impl Known {
+    fn is(&self, key: &[u8], ends: (usize, u64, u64)) -> bool {
+        self.ends == ends && (key.len() <= 16 || self.name == key)
+    }
+}
+
+/// Classes of names that were met, because content has few names and many of each. Each name has a few places that it
+/// shares with others and takes from the one that has been there longest, so that a look-up costs the same whatever the
 /// names are.
 #[derive(Default)]
 struct Classes {
@@ -48,35 +57,43 @@ struct Classes {
 impl Classes {
     /// Places for names: a power of two.
     const PLACES: usize = 1 << 12;
+    /// Places that a name may have.
+    const SHARED: usize = 4;
 
     fn of(&mut self, key: &[u8]) -> &mut Known {
         if self.places.is_empty() {
             self.places.resize_with(Self::PLACES, Known::default);
         }
-        let place = Self::place(key);
-        if self.places[place].name != key {
-            self.places.swap(place, place ^ 1);
-        }
-        let known = &mut self.places[place];
-        if known.name != key {
+        let ends = ends(key);
+        let place = Self::place(ends);
+        let places = &mut self.places[place..place + Self::SHARED];
+        let found = places.iter().position(|known| known.is(key, ends)).unwrap_or_else(|| {
+            places.rotate_right(1);
+            let known = &mut places[0];
+            known.ends = ends;
             known.name.clear();
-            known.name.extend_from_slice(key);
+            known.name.extend_from_slice(if key.len() > 16 { key } else { b"" });
             (known.class, known.ruled) = (None, None);
-        }
-        known
+            0
+        });
+        &mut places[found]
     }
 
-    fn place(key: &[u8]) -> usize {
+    fn place((len, head, tail): (usize, u64, u64)) -> usize {
         const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-        let (words, rest) = key.as_chunks::<8>();
-        let mut hash = key.len() as u64;
-        for word in words {
-            hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(ODD).rotate_left(29);
-        }
-        let last = rest.iter().fold(0_u64, |word, b| word << 8 | u64::from(*b));
-        let hash = (hash ^ last).wrapping_mul(ODD);
-        (hash >> 40) as usize & (Self::PLACES - 1)
+        let hash = (head ^ len as u64).wrapping_mul(ODD).rotate_left(29);
+        let hash = (hash ^ tail).wrapping_mul(ODD);
+        (hash >> 40) as usize & (Self::PLACES - Self::SHARED)
     }
+}
+
+/// The length of a name, its first and its last eight bytes.
+fn ends(key: &[u8]) -> (usize, u64, u64) {
+    let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => (key.iter().fold(0, |head, b| head << 8 | u64::from(*b)), 0),
+    };
+    (key.len(), head, tail)
 }
 
 thread_local! {

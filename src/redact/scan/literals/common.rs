@@ -1,6 +1,6 @@
 //! How often the windows of a literal are met in content that is no secret, so that it is looked for where it is rarest.
 
-use super::{WORDS, bit, index};
+use super::{WORDS, place};
 
 /// Lines of logs, objects and settings.
 const SAMPLE: &[u8] = include_bytes!("sample.txt");
@@ -14,15 +14,15 @@ impl Common {
     pub(super) fn new() -> Self {
         let mut counts = vec![0_u16; WORDS * 64];
         for window in SAMPLE.windows(3) {
-            let place = place([window[0], window[1], window[2]]);
-            counts[place] = counts[place].saturating_add(1);
+            let slot = slot([window[0], window[1], window[2]]);
+            counts[slot] = counts[slot].saturating_add(1);
         }
         Self { counts }
     }
 
     /// What a look-up of this window costs, roughly.
     pub(super) fn of(&self, window: [u8; 3]) -> u32 {
-        u32::from(self.counts[place(window)])
+        u32::from(self.counts[slot(window)])
     }
 
     /// The same for this window at some place and the next one behind it.
@@ -34,7 +34,7 @@ impl Common {
     }
 }
 
-fn place([a, b, c]: [u8; 3]) -> usize {
-    let window = u32::from_le_bytes([a, b, c, 0]);
-    index(window) * 64 + bit(window) as usize
+fn slot(window: [u8; 3]) -> usize {
+    let (index, bit) = place(window);
+    index * 64 + bit as usize
 }
