@@ -1,33 +1,40 @@
-//! Looks a second time at the lines in which something was replaced.
+//! Looks again at the lines in which something was replaced.
 //!
-//! A replacement takes marks away that the first look went by: a quote, a brace, a name. What is read differently without them
+//! A replacement takes marks away that a look went by: a quote, a brace, a name. What is read differently without them
 //! is settled here, so that a pass over redacted content changes nothing. Lines that stayed as they were are not read
-//! again, unless a line above asks for them.
+//! again, unless a line above asks for them; so each further look costs next to nothing.
 
 use super::stream::Lines;
 use super::trace::Trace;
 use super::{Format, Match, RedactError, Redacted, Redactor};
 
-/// Bytes that are pushed together while the second look waits for the end of something.
+/// Bytes that are pushed together while a look waits for the end of something.
 const STEP: usize = 4 << 10;
+/// Looks behind the first one. The third finds something in one of a million hostile lines.
+const AGAIN: usize = 3;
 
-/// Two looks at one document, in pushes of any size. After an error nothing more comes.
+/// Some looks at one document, in pushes of any size. After an error nothing more comes.
 pub(super) struct Settled {
     first: Lines,
-    second: Lines,
-    /// What the first look gave.
-    piece: Redacted<Vec<u8>>,
-    /// Whether a line is on its way whose beginning went past the second look.
+    again: [Look; AGAIN],
+    /// What a look gave, and what the next one makes of it.
+    pieces: [Redacted<Vec<u8>>; 2],
+}
+
+/// A look at what another one gave.
+struct Look {
+    lines: Lines,
+    /// Whether a line is on its way whose beginning went past.
     inside: bool,
 }
 
 impl Settled {
     pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
+        let look = |_| Look { lines: Lines::again(redactor.clone(), file, format), inside: false };
         Self {
-            first: Lines::new(redactor.clone(), file, format),
-            second: Lines::again(redactor, file, format),
-            piece: Redacted::buffer(),
-            inside: false,
+            again: std::array::from_fn(look),
+            first: Lines::new(redactor, file, format),
+            pieces: [Redacted::buffer(), Redacted::buffer()],
         }
     }
 
@@ -42,13 +49,13 @@ impl Settled {
     }
 
     /// Takes raw bytes; appends what is safe to emit to `out`. Bytes may be held back until a later push or
-    /// [`Settled::finish`], but never more than two bounded windows.
+    /// [`Settled::finish`], but never more than a bounded window for each look.
     ///
     /// # Errors
     /// When the content cannot be redacted safely.
     pub(super) fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
-        self.first.push(raw, &mut self.piece)?;
-        self.forward(out)
+        self.first.push(raw, &mut self.pieces[0])?;
+        self.forward(false, out)
     }
 
     /// Ends the document and emits the rest.
@@ -56,42 +63,68 @@ impl Settled {
     /// # Errors
     /// When the content cannot be redacted safely.
     pub(super) fn finish(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
-        self.first.finish(&mut self.piece)?;
-        self.forward(out)?;
-        self.second.finish(out)
+        self.first.finish(&mut self.pieces[0])?;
+        self.forward(true, out)
     }
 
-    fn forward(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
-        let text = self.piece.get();
-        let replaced = self.first.replaced();
-        let line_end = |from: usize| memchr::memchr(b'\n', &text[from..]).map_or(text.len(), |i| from + i + 1);
+    /// Shows what the first look gave to the others.
+    fn forward(&mut self, last: bool, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        let [piece, next] = &mut self.pieces;
+        let mut before = &mut self.first;
+        for look in &mut self.again {
+            if before.replaced().is_empty() && look.lines.is_idle() {
+                look.inside = piece.get().last().map_or(look.inside, |b| !ends_line(*b));
+            } else {
+                look.take(piece.get(), before.replaced(), next)?;
+                piece.clear();
+                std::mem::swap(piece, next);
+            }
+            if last {
+                look.lines.finish(piece)?;
+            }
+            before.forget_replaced();
+            before = &mut look.lines;
+        }
+        before.forget_replaced();
+        out.inner_mut().extend_from_slice(piece.get());
+        piece.clear();
+        Ok(())
+    }
+}
+
+impl Look {
+    /// Takes what the look before gave; `replaced` says where replacements begin in it.
+    fn take(&mut self, text: &[u8], replaced: &[usize], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        let line_end = |from: usize| memchr::memchr2(b'\n', 0, &text[from..]).map_or(text.len(), |i| from + i + 1);
         let (mut at, mut next) = (0, 0);
         while at < text.len() {
             if self.inside {
                 let end = line_end(at);
                 out.inner_mut().extend_from_slice(&text[at..end]);
-                self.inside = text[end - 1] != b'\n';
+                self.inside = !ends_line(text[end - 1]);
                 at = end;
-            } else if self.second.is_idle() {
+            } else if self.lines.is_idle() {
                 while replaced.get(next).is_some_and(|r| *r < at) {
                     next += 1;
                 }
                 let start = replaced
                     .get(next)
-                    .map_or(text.len(), |r| memchr::memrchr(b'\n', &text[at..*r]).map_or(at, |i| at + i + 1));
+                    .map_or(text.len(), |r| memchr::memrchr2(b'\n', 0, &text[at..*r]).map_or(at, |i| at + i + 1));
                 out.inner_mut().extend_from_slice(&text[at..start]);
-                self.inside = start == text.len() && text[start - 1] != b'\n';
+                self.inside = start == text.len() && !ends_line(text[start - 1]);
                 at = line_end(start);
-                self.second.push(&text[start..at], out)?;
+                self.lines.push(&text[start..at], out)?;
             } else {
                 let end = line_end(text.len().min(at + STEP) - 1);
-                self.second.push(&text[at..end], out)?;
+                self.lines.push(&text[at..end], out)?;
                 at = end;
             }
         }
-        self.first.forget_replaced();
-        self.second.forget_replaced();
-        self.piece.clear();
         Ok(())
     }
+}
+
+/// NUL ends a line, too, as in the byte engine: what it holds back begins behind one.
+fn ends_line(b: u8) -> bool {
+    matches!(b, b'\n' | 0)
 }

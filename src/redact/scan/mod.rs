@@ -95,6 +95,8 @@ pub(super) struct Scan<'a> {
     outcome: Outcome,
     /// Hits before this belong to something that is already masked.
     resume: usize,
+    /// Hits between these belong to a value that is masked already, further down.
+    skip: (usize, usize),
     line: (usize, usize),
     /// Start of a line, and whether it is a JSON document.
     json_line: (usize, bool),
@@ -140,6 +142,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         spans,
         outcome: Outcome::default(),
         resume: 0,
+        skip: (0, 0),
         line: (0, 0),
         json_line: (usize::MAX, false),
         last_key: (usize::MAX, 0),
@@ -147,7 +150,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         memory: Memory::default(),
     };
     for hit in &scratch.hits {
-        if hit.start < scan.resume {
+        if hit.start < scan.resume || (scan.skip.0..scan.skip.1).contains(&hit.start) {
             continue;
         }
         if hit.stem {

@@ -231,7 +231,7 @@ impl Scan<'_> {
                         if !body.is_empty() && !body.starts_with(b"-----BEGIN ") {
                             let start = body.as_ptr() as usize - bytes.as_ptr() as usize;
                             if self.masked(class, start, start + body.len(), None) {
-                                self.resume = self.resume.max(start + body.len());
+                                self.skip = (start, start + body.len());
                             }
                         }
                         return;

@@ -2,7 +2,7 @@
 
 use super::Scan;
 use super::keyvalue::Key;
-use super::value::{bare_end, close_of, is_prose, judge, line_value_end, quote_at};
+use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, quote_at};
 use super::words::Class;
 use crate::redact::Format;
 use crate::redact::rules::engine;
@@ -120,7 +120,8 @@ impl Scan<'_> {
             _ => None,
         };
         let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
-        self.judged(class, at, end, quotes);
+        let literal = is_literal(self.env.format, &bytes[at..end]);
+        self.judged(class, at, end, quotes.filter(|_| literal));
     }
 
     /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.

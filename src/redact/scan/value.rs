@@ -1,6 +1,7 @@
 //! Finds where a value ends, and tells values from references, placeholders and prose.
 
 use super::words::Class;
+use crate::redact::Format;
 use crate::redact::rules::{RuleSet, engine};
 use crate::redact::span::Quotes;
 use crate::redact::token;
@@ -292,6 +293,35 @@ pub(in crate::redact) fn is_uuid(value: &[u8]) -> bool {
             .all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { *b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
+/// Whether a literal is a number, or one of the words that writers of JSON have.
+pub(in crate::redact) fn is_json_literal(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 9] =
+        [b"true", b"false", b"null", b"NaN", b"Infinity", b"None", b"True", b"False", b"undefined"];
+    let digits = |t: &[u8]| t.iter().take_while(|b| b.is_ascii_digit()).count();
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    if WORDS.contains(&unsigned) {
+        return true;
+    }
+    let whole = digits(unsigned);
+    let mut rest = &unsigned[whole..];
+    if let [b'.', fraction @ ..] = rest {
+        rest = &fraction[digits(fraction)..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"-").or_else(|| exponent.strip_prefix(b"+")).unwrap_or(exponent);
+        rest = &exponent[digits(exponent)..];
+    }
+    whole > 0 && rest.is_empty()
+}
+
+/// Whether a value without quotes is one of its format, so that its replacement needs quotes.
+pub(super) fn is_literal(format: Format, text: &[u8]) -> bool {
+    let number = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    is_json_literal(text)
+        || (format == Format::Toml
+            && (number.first().is_some_and(u8::is_ascii_digit) || matches!(number, b"inf" | b"nan")))
+}
+
 /// Whether a text looks like random characters: long enough, and letters mixed with digits or cases.
 pub(in crate::redact) fn looks_random(value: &[u8], min: usize) -> bool {
     let any = |f: fn(&u8) -> bool| value.iter().any(f);
@@ -394,9 +424,12 @@ pub(in crate::redact) fn judge(set: &RuleSet, class: Class, value: &[u8]) -> Opt
 pub(super) fn is_prose(set: &RuleSet, bytes: &[u8], from: usize, to: usize, line_end: usize) -> bool {
     let plain = set.without_own(&bytes[from..to]);
     let word = plain.as_deref().unwrap_or(&bytes[from..to]);
+    let own = plain.is_some();
     let plain = word.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'\'' | b'.' | b','));
     let next = bytes[to..line_end].iter().find(|b| **b != b',' && **b != b';');
-    let capitals = word.iter().skip(1).any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
+    // What stands for a replacement is a small letter, whatever was there.
+    let small = |b: &u8| b.is_ascii_lowercase() && !(own && *b == token::STAND_IN);
+    let capitals = word.iter().skip(1).any(u8::is_ascii_uppercase) && word.iter().any(small);
     plain
         && !capitals
         && next == Some(&b' ')

@@ -13,9 +13,8 @@ use super::super::rules::{RuleSet, engine};
 use super::super::scan::value::judge;
 use super::super::scan::words::{Class, classify};
 use frame::{Frame, Kind, is_last_applied, is_value};
-use open::Open;
 pub(in crate::redact) use value::Found;
-use value::{Value, holds_secret};
+use value::{Pending, Value, holds_secret};
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 10_000;
@@ -44,9 +43,12 @@ pub(in crate::redact) struct Walker {
     /// What was read of the string or literal that is open, as far as it matters.
     text: Zeroizing<Vec<u8>>,
     found: Vec<Found>,
-    /// A value behind which nothing has come yet that ends it. What stands behind a value without a comma belongs to it.
-    current: Option<Open>,
-    /// Something that is no JSON stood behind a value. What follows is left to the byte engine up to the next mark.
+    /// A value behind which nothing has come yet that ends it, and which may be the next key. What stands behind a value without
+    /// a comma belongs to the same key.
+    current: Option<Pending>,
+    /// A colon stood here, and nothing behind it yet.
+    expect_value: bool,
+    /// Something stood here that is no JSON. What follows is left to the byte engine up to the end of the line.
     lost: bool,
     /// Keys of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
@@ -63,6 +65,7 @@ impl Walker {
             text: Zeroizing::default(),
             found: Vec::new(),
             current: None,
+            expect_value: false,
             lost: false,
             spare: Vec::new(),
             next_expiry: 0,
@@ -89,7 +92,7 @@ impl Walker {
 
     /// The first byte that must not be emitted yet.
     pub(in crate::redact) fn hold(&self) -> u64 {
-        let mut hold = self.current.as_ref().map_or(self.offset, |open| open.outer.0);
+        let mut hold = self.current.as_ref().map_or(self.offset, |open| open.start);
         for frame in &self.stack {
             for pending in frame.values.iter().chain(&frame.data) {
                 hold = hold.min(pending.start);
@@ -106,11 +109,6 @@ impl Walker {
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, .. } = self.state else { return None };
         let frame = self.stack.last()?;
-        if let Some(open) = &self.current {
-            let class = if frame.object { frame.key_class } else { frame.class };
-            let whole = [open.value.text.as_slice(), b"\"", &self.text].concat();
-            return judge(set, class, &whole).map(|rule| (open.outer.0, rule));
-        }
         if is_last_applied(frame) {
             return holds_secret(&self.text).then_some((start + 1, engine::KUBERNETES_SECRET));
         }
@@ -123,11 +121,9 @@ impl Walker {
         if matches!(self.state, State::Literal { .. }) {
             self.end_literal(set);
         }
-        if matches!(self.state, State::Text { key: false, .. }) && self.current.is_some() {
+        if let State::Text { start, key: false, .. } = self.state {
             let text = std::mem::take(&mut self.text);
-            self.extend(set, &text, self.offset, false);
-        } else if let Some((start, rule)) = self.open_secret(set) {
-            self.found.push(Found { start, end: self.offset, rule, bare: false });
+            self.end_text(set, start, false, false, &text, None);
         }
         self.flush(set);
         while !self.stack.is_empty() {
@@ -203,9 +199,21 @@ impl Walker {
 
     /// Takes at least one byte between strings and literals; gives how many.
     fn between(&mut self, set: &RuleSet, bytes: &[u8]) -> Result<usize, RedactError> {
+        if self.lost {
+            let line_end = memchr::memchr(b'\n', bytes);
+            let len = line_end.map_or(bytes.len(), |i| i + 1);
+            self.lost = line_end.is_none();
+            self.offset += len as u64;
+            return Ok(len);
+        }
         match bytes[0] {
+            b'}' | b']' | b',' if self.expect_value => {
+                self.expect_value = false;
+                self.lose(set);
+            }
             b'{' | b'[' => {
                 self.flush(set);
+                self.expect_value = false;
                 self.open(bytes[0] == b'{')?;
             }
             b'}' | b']' => self.close(set),
@@ -221,7 +229,7 @@ impl Walker {
                     self.offset += len as u64;
                     let text = &bytes[..len.min(self.room())];
                     let value = Value { start, end: self.offset, bare: true, text };
-                    self.begin(set, value, (start, self.offset), bytes.get(len).copied());
+                    self.begin(set, value, bytes.get(len).copied());
                     return Ok(len);
                 }
                 self.text.clear();
@@ -232,11 +240,10 @@ impl Walker {
             b' ' | b'\t' | b'\r' => {
                 let blank = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
                 self.offset += blank as u64;
-                self.bound(set, self.offset);
+                self.bound(set);
                 return Ok(blank);
             }
-            _ if self.current.is_some() => self.lose(set),
-            _ => {}
+            _ => self.lose(set),
         }
         self.offset += 1;
         Ok(1)
@@ -319,24 +326,26 @@ impl Walker {
         if let State::Literal { start } = std::mem::replace(&mut self.state, State::Between) {
             let text = std::mem::take(&mut self.text);
             let value = Value { start, end: self.offset, bare: true, text: &text };
-            self.begin(set, value, (start, self.offset), None);
+            self.begin(set, value, None);
             self.text = text;
         }
     }
 
     fn end_text(&mut self, set: &RuleSet, start: u64, key: bool, closed: bool, text: &[u8], next: Option<u8>) {
         if key && closed {
-            self.set_key(text);
-            return;
+            self.flush(set);
+            return self.set_key(text);
         }
         let value = Value { start: start + 1, end: self.offset, bare: false, text };
-        self.begin(set, value, (start, self.offset + u64::from(closed)), next);
-        if !closed {
-            // A raw line end inside a string is not JSON; start afresh.
-            self.flush(set);
-            while !self.stack.is_empty() {
-                self.close(set);
-            }
+        if closed {
+            return self.begin(set, value, next);
+        }
+        // A raw line end inside a string is not JSON; start afresh.
+        self.flush(set);
+        self.value(set, value);
+        self.expect_value = false;
+        while !self.stack.is_empty() {
+            self.close(set);
         }
     }
 }

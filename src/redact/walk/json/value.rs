@@ -38,11 +38,6 @@ pub(super) struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// Several tokens without a comma between them, which are joined by a quote.
-    pub(super) fn is_several(&self) -> bool {
-        self.bare && self.text.contains(&b'"')
-    }
-
     pub(super) fn kept(&self) -> Pending {
         Pending { start: self.start, end: self.end, bare: self.bare, text: self.text.to_vec().into() }
     }
@@ -76,12 +71,11 @@ impl Walker {
             if holds_secret(value.text) {
                 return self.secret_data(set, value);
             }
-        } else if frame.object && value.is_several() && frame.key == b"kind" {
-            let secret = memchr::memmem::find(value.text, b"Secret").is_some();
-            frame.kind = if secret { Kind::Secret } else { Kind::Other };
         } else if frame.object && !value.bare {
             match frame.key.as_slice() {
-                b"kind" => frame.kind = if value.text == b"Secret" { Kind::Secret } else { Kind::Other },
+                b"kind" if value.text == b"Secret" => frame.kind = Kind::Secret,
+                // Without a comma between them there may be two.
+                b"kind" if frame.kind == Kind::Unknown => frame.kind = Kind::Other,
                 b"name" | b"key" | b"Name" | b"Key" if frame.name.is_none() => {
                     let mut name = self.spare.pop().unwrap_or_default();
                     name.extend_from_slice(value.text);
@@ -108,8 +102,8 @@ impl Walker {
     }
 
     pub(super) fn judged(&mut self, set: &RuleSet, class: Class, value: Value<'_>) {
-        // A word without quotes that is no number is no JSON, but one of several tokens may be.
-        if value.bare && !value.is_several() && !value.text.iter().any(u8::is_ascii_digit) {
+        // A word without quotes that is no number is no JSON.
+        if value.bare && !value.text.iter().any(u8::is_ascii_digit) {
             return;
         }
         // Cookies and authorization have a syntax of their own, which the byte engine knows.
@@ -126,7 +120,7 @@ impl Walker {
     pub(super) fn secret_data(&mut self, set: &RuleSet, value: Value<'_>) {
         let rule = engine::KUBERNETES_SECRET;
         let own = set.is_own(value.text) || token::base64_bytes(value.text).is_some_and(|v| set.is_own(&v));
-        if (!value.bare || value.is_several()) && !value.text.is_empty() && !own && set.is_on(rule) {
+        if !value.bare && !value.text.is_empty() && !own && set.is_on(rule) {
             self.found.push(Found { start: value.start, end: value.end, rule, bare: value.bare });
         }
     }
