@@ -86,6 +86,13 @@ pub(super) struct NoCluster {
     named: bool,
 }
 
+/// Where a program that the user installed is looked up: the absolute directories of `PATH`, before those of the system.
+fn command_path() -> String {
+    let own = std::env::var("PATH").unwrap_or_default();
+    let own = own.split(':').filter(|dir| dir.starts_with('/'));
+    own.chain([host::HostRoots::default().command_path.as_str()]).collect::<Vec<_>>().join(":")
+}
+
 impl Session {
     /// Finds the cluster, the profile and the namespaces.
     ///
@@ -153,9 +160,10 @@ impl Session {
     pub(super) async fn items(&self, limits: &Limits, selection: &Selection) -> anyhow::Result<Vec<Arc<dyn Item>>> {
         let mut items: Vec<Arc<dyn Item>> = Vec::new();
         if let Some(cluster) = &self.cluster {
-            let aws = Some(&self.aws);
+            let roots = host::HostRoots { command_path: command_path(), ..Default::default() };
+            let outside = kubernetes::Outside { aws: Some(self.aws.clone()), roots };
             let planned =
-                kubernetes::plan(cluster, &self.profile, &self.parameters, &self.namespaces, limits, aws).await;
+                kubernetes::plan(cluster, &self.profile, &self.parameters, &self.namespaces, limits, outside).await;
             match planned {
                 Ok(planned) => items.extend(planned),
                 // The server answered a moment ago. Without discovery there is no plan, but there is a host and a reason.

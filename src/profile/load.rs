@@ -73,6 +73,16 @@ pub fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
             )));
         }
     }
+    for exec in &profile.exec {
+        let uses = exec.command.iter().any(|word| word.contains("{forwarded}"));
+        let here = exec.forward.is_some();
+        if uses != here || here && (exec.host || exec.target.is_some() || !exec.containers.is_empty()) {
+            return Err(malformed(format!(
+                "[[exec]] id = \"{}\": forward and {{forwarded}} in command go together, without host, target and containers",
+                exec.id
+            )));
+        }
+    }
     for http in &profile.http {
         if !http.path.starts_with('/') {
             return Err(malformed(format!("[[http]] id = \"{}\": path must begin with a slash", http.id)));
@@ -169,6 +179,10 @@ mod tests {
         for (text, want) in [
             ("[[http]]\nid=\"a\"\npods=\"a=b\"\nport=1\npath=\"x\"\nartifact=\"x\"\nwhy=\"x\"\n", "slash"),
             ("[[exec]]\nid=\"a\"\npods=\"a=b\"\ncommand=[]\nartifact=\"x\"\nwhy=\"x\"\n", "empty"),
+            (
+                "[[exec]]\nid=\"a\"\npods=\"a=b\"\nforward=\"1\"\ncommand=[\"x\"]\nartifact=\"x\"\nwhy=\"x\"\n",
+                "forward",
+            ),
             ("[[exec]]\nid=\"a\"\npods=\"a=b\"\ncommand=[\"x\", \"{target}\"]\nartifact=\"x\"\nwhy=\"x\"\n", "target"),
             ("[parameters.p]\ndescription=\"d\"\npattern=\"(\"\n", "pattern"),
             ("[[http]]\nid=\"a\"\npods=\"a=b\"\nport=1\npath=\"/\"\nartifact=\"x\"\nwhy=\"x\"\nsamples=0\n", "samples"),

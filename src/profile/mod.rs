@@ -159,6 +159,10 @@ pub struct Exec {
     /// address of the first of them. Without such a pod there is nothing to ask, and the command is not planned.
     #[serde(default)]
     pub target: Option<LabelSelector>,
+    /// Port of the pod. The command then runs on the machine that collects, with the port at the address `{forwarded}`, and only
+    /// where no source that stands before it in `health_order` answered.
+    #[serde(default)]
+    pub forward: Option<String>,
     /// The command and its arguments, without a shell. Parameters in braces are replaced.
     pub command: Vec<String>,
     /// Where standard output goes; standard error goes beside it with `.stderr` appended.

@@ -8,6 +8,7 @@ mod fake;
 mod grpc;
 mod inside;
 mod lists;
+mod local;
 mod logs;
 mod monitoring;
 mod recorded;

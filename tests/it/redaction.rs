@@ -621,9 +621,15 @@ fn every_rule_redacts_its_examples_in_every_carrier() {
                 }
             }
         }
+        if definition.examples.is_empty() || definition.not_examples.is_empty() {
+            failures.push(format!("{} needs an example and a counter-example", rule.id));
+        }
         for clean in &definition.not_examples {
-            if text(Format::Text, clean) != *clean {
-                failures.push(format!("{} touches {clean:?}: {:?}", rule.id, text(Format::Text, clean)));
+            let carried = definition.carriers.iter().map(|carrier| carry(carrier, clean));
+            for (format, input) in carried.chain([(Format::Text, clean.clone())]) {
+                if text(format, &input) != input {
+                    failures.push(format!("{} touches {input:?}: {:?}", rule.id, text(format, &input)));
+                }
             }
         }
     }
@@ -1140,4 +1146,35 @@ fn a_setting_in_the_colours_of_a_terminal() {
     }
     let out = text(Format::Text, "\u{1b}[3mpassword\u{1b}[0m\u{1b}[2m=\u{1b}[0mhunter2\u{1b}[0m end");
     assert!(out.ends_with("\u{1b}[0m end"), "{out}");
+}
+
+#[test]
+fn a_text_that_ends_with_a_name_and_a_sign_has_no_value() {
+    for input in [
+        r#"{"msg":"enter password:","z":[1]}"#,
+        r#"{"msg":"enter password:", "z":"hello"}"#,
+        r#"{"a":["enter token=" ],"z":1}"#,
+        r#"{"a":{"b":"Password:"},"z":1}"#,
+        r#"{"log":"{\"msg\":\"enter password:\",\"z\":\"hello\"}"}"#,
+        r#"{"h":"Authorization:","z":"hello"}"#,
+        "{'msg': 'enter password:', 'z': 'hello'}",
+        "FATAL: login failed, password authentication failed for user \"app\"",
+        "the login page asks for a password twice",
+    ] {
+        for format in [Format::Json, Format::Text, Format::Yaml] {
+            assert_eq!(text(format, input), input, "{format:?}");
+        }
+    }
+    // Where the text does not begin or end like that, it is a value.
+    for input in [
+        r#"login password:",abcdef12""#,
+        r#"{"cmd": login password:",abcdef12"}"#,
+        r#"{"a":"x", "password":",abcdef12"}"#,
+        r#"{"a":"password:\",abcdef12\" y"}"#,
+        "machine h login u password ,abcdef12\n",
+    ] {
+        for format in [Format::Json, Format::Text] {
+            assert!(!text(format, input).contains("abcdef12"), "{format:?}: {}", text(format, input));
+        }
+    }
 }

@@ -38,6 +38,12 @@ pub(in crate::collect) struct Call {
     response: Option<Value>,
 }
 
+/// Whether these calls told how the program is: the call that is there for it, or any where there is none such.
+pub(in crate::collect) fn told_health(calls: &[Call]) -> bool {
+    let own = calls.iter().find(|call| call.method == Question::HealthStatus.method());
+    own.map_or_else(|| calls.iter().any(Call::answered), Call::answered)
+}
+
 /// `health/<namespace>/<pod>/grpc.json`.
 #[derive(Debug, Serialize)]
 pub(in crate::collect) struct Document {

@@ -11,5 +11,5 @@ mod over;
 
 pub use direct::items;
 pub(in crate::collect) use direct::{ask_at, patience};
-pub(in crate::collect) use document::{Call, Document, Way};
+pub(in crate::collect) use document::{Call, Document, Way, told_health};
 pub(in crate::collect) use over::ask_all;

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
 use super::roots::HostRoots;
-use crate::collect::{Artifact, CollectError, Keep, Sink};
-use crate::model::{Kept, Truncation};
+use crate::collect::{Artifact, CollectError, Done, Keep, Sink};
+use crate::model::{Kept, Outcome, Truncation};
 use crate::redact::Format;
 
 /// Bytes of standard error that are kept, the first ones.
@@ -23,7 +23,7 @@ const REAP: Duration = Duration::from_secs(1);
 
 /// A command with its arguments.
 #[derive(Debug, Clone)]
-pub(super) struct CommandLine {
+pub(in crate::collect) struct CommandLine {
     program: String,
     args: Vec<String>,
     path: String,
@@ -88,7 +88,7 @@ impl Drop for Group {
 
 impl CommandLine {
     /// A command that is looked up in the directories of `roots`.
-    pub(super) fn new<S: AsRef<str>>(
+    pub(in crate::collect) fn new<S: AsRef<str>>(
         roots: &HostRoots,
         deadline: Duration,
         program: &str,
@@ -99,6 +99,34 @@ impl CommandLine {
             args: args.into_iter().map(|a| a.as_ref().to_owned()).collect(),
             path: roots.command_path.clone(),
             deadline,
+        }
+    }
+
+    /// Whether the program is there; it may still refuse to run.
+    pub(in crate::collect) fn is_installed(&self) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        let runs = |path: std::path::PathBuf| {
+            std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        };
+        !self.program.is_empty() && self.path.split(':').any(|dir| runs(std::path::Path::new(dir).join(&self.program)))
+    }
+
+    /// Runs the command and keeps the first `limit` bytes of its standard output in an artifact, and its standard error beside it.
+    ///
+    /// # Errors
+    /// As [`CommandLine::stream`], and when the command says that it failed.
+    pub(in crate::collect) async fn store(&self, sink: &Sink, target: &str, limit: u64) -> Result<Done, CollectError> {
+        let ended = self.stream(sink, target, Keep::Oldest(limit)).await?;
+        if !ended.stderr.trim().is_empty() {
+            sink.put(&format!("{target}.stderr"), Format::Text, ended.stderr.as_bytes())?;
+        }
+        match (ended.success(), ended.bytes) {
+            (true, 0) => Ok(Done::with(Outcome::Empty, "the command printed nothing")),
+            (true, _) if ended.status.is_none() => {
+                Ok(Done::with(Outcome::Truncated, format!("only the first {limit} bytes are kept")))
+            }
+            (true, _) => Ok(Done::ok()),
+            (false, _) => Err(CollectError::Failed(format!("`{}`: {}", self.program, ended.complaint()))),
         }
     }
 

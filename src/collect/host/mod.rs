@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use super::Item;
 use crate::profile::Profile;
+pub(in crate::collect) use command::CommandLine;
 pub use detect::detect;
 use gather::HostItem;
 pub use roots::HostRoots;

@@ -11,6 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::{Status, shortened};
 use super::api::{Cluster, escaped};
+use super::local::Report;
 use super::pod::Pod;
 use super::pods::Shared;
 use super::websocket::{self, Socket, Way};
@@ -42,6 +43,7 @@ pub(super) struct ExecItem {
     node: Option<String>,
     exec: Exec,
     container: Result<String, String>,
+    report: Option<Report>,
     _hold: Option<TaskTrackerToken>,
 }
 
@@ -56,6 +58,7 @@ impl ExecItem {
             node: pod.spec.node_name.clone(),
             container: choose(pod, &exec.containers),
             exec,
+            report: None,
             _hold: None,
         }
     }
@@ -63,6 +66,12 @@ impl ExecItem {
     /// Keeps a gate closed until this item is gone.
     pub(super) fn holding(mut self, hold: Option<TaskTrackerToken>) -> Self {
         self._hold = hold;
+        self
+    }
+
+    /// Says to others whether it answered.
+    pub(super) fn reporting(mut self, report: Option<Report>) -> Self {
+        self.report = report;
         self
     }
 
@@ -366,7 +375,16 @@ impl Item for ExecItem {
     }
 
     fn run<'a>(&'a self, sink: &'a mut Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
-        self.collect(sink).boxed()
+        async {
+            let result = self.collect(sink).await;
+            // A command that failed has a reason.
+            let well = result.as_ref().is_ok_and(|done| done.outcome == Outcome::Ok && done.reason.is_none());
+            if let Some(report) = self.report.as_ref().filter(|_| well) {
+                report.answered(&self.id);
+            }
+            result
+        }
+        .boxed()
     }
 }
 

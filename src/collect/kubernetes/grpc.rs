@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::local::Report;
 use super::pod::Pod;
 use super::pods::Shared;
 use super::portforward;
-use crate::collect::grpc::{Call, Document, Way, ask_all};
+use crate::collect::grpc::{Call, Document, Way, ask_all, told_health};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Access, Effect, ItemId};
 use crate::profile::Grpc;
@@ -27,6 +28,7 @@ pub(super) struct GrpcItem {
     refused: Option<String>,
     limit: Result<Duration, String>,
     grpc: Grpc,
+    report: Option<Report>,
 }
 
 impl GrpcItem {
@@ -41,7 +43,14 @@ impl GrpcItem {
             node: pod.spec.node_name.clone(),
             refused: pod.not_running(None),
             grpc,
+            report: None,
         }
+    }
+
+    /// Says to others whether it answered.
+    pub(super) fn reporting(mut self, report: Option<Report>) -> Self {
+        self.report = report;
+        self
     }
 
     async fn collect(&self, sink: &Sink) -> Result<Done, CollectError> {
@@ -69,6 +78,9 @@ impl GrpcItem {
                 // What the node says of the port says more than what its end did to each call.
                 let error = said.text().filter(|_| !calls.iter().any(Call::answered));
                 let calls = if error.is_some() { Vec::new() } else { calls };
+                if let Some(report) = self.report.as_ref().filter(|_| told_health(&calls)) {
+                    report.answered(&self.id);
+                }
                 Document { endpoint, way, connected: error.is_none(), error, calls }.store(sink, &path)
             }
             Err(error) => {

@@ -16,10 +16,20 @@ use super::objects::ObjectsItem;
 use super::pods::{PodsItem, Shared};
 use super::server;
 use super::usage::{Book, NodeUsageItem, PodUsageItem};
+use crate::collect::host::HostRoots;
 use crate::collect::placeholder::Values;
 use crate::collect::{CollectError, Item, Limits, s3};
 use crate::model::ItemId;
 use crate::profile::Profile;
+
+/// What the command line hands in.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// How to ask object stores; none when they are not asked.
+    pub aws: Option<s3::Access>,
+    /// Where programs of this machine are looked up.
+    pub roots: HostRoots,
+}
 
 const METRICS: &str = "metrics.k8s.io";
 
@@ -37,7 +47,7 @@ pub async fn plan(
     parameters: &BTreeMap<String, String>,
     namespaces: &[String],
     limits: &Limits,
-    aws: Option<&s3::Access>,
+    outside: Outside,
 ) -> Result<Vec<Arc<dyn Item>>, CollectError> {
     let discovery = Arc::new(Discovery::fetch(cluster).await?);
     let namespaces: Vec<String> = namespaces.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
@@ -48,7 +58,8 @@ pub async fn plan(
         values: Values::of(profile, parameters),
         book: book.clone(),
         log_limit: limits.log_limit,
-        aws: aws.cloned(),
+        aws: outside.aws,
+        roots: outside.roots,
         config_maps: TaskTracker::new(),
     });
     let mut items: Vec<Arc<dyn Item>> = Vec::new();

@@ -12,6 +12,7 @@ use super::discovery::Kind;
 use super::exec::ExecItem;
 use super::grpc::GrpcItem;
 use super::list::{self, Form, Query, Visit};
+use super::local::{LocalItem, Sources};
 use super::logs::LogItem;
 use super::objects::{self, ObjectFile};
 use super::pod::Pod;
@@ -21,6 +22,7 @@ use super::proxy::ProxyItem;
 use super::storage::StorageItem;
 use super::table::Column;
 use super::usage::{Book, Page};
+use crate::collect::host::HostRoots;
 use crate::collect::placeholder::Values;
 use crate::collect::storage::Wiring;
 use crate::collect::{CollectError, Done, Item, Lane, Sink, s3};
@@ -37,6 +39,8 @@ pub(super) struct Shared {
     pub(super) log_limit: u64,
     /// How to ask object stores; none where they are not to be asked.
     pub(super) aws: Option<s3::Access>,
+    /// Where programs of this machine are looked up.
+    pub(super) roots: HostRoots,
     /// Open when the ConfigMaps of all namespaces have been read.
     pub(super) config_maps: TaskTracker,
 }
@@ -47,13 +51,15 @@ pub fn spawned_access(profile: &Profile, namespaces: &[String]) -> Vec<Access> {
     let mut all = Vec::new();
     for namespace in namespaces {
         all.push(Access::new("get", "", "pods/log", Some(namespace)));
-        if !profile.exec.is_empty() || !profile.storage.is_empty() {
+        if profile.exec.iter().any(|e| e.forward.is_none()) || !profile.storage.is_empty() {
             all.extend(super::exec::access(namespace));
         }
         if !profile.http.is_empty() {
             all.push(super::proxy::access(namespace));
         }
-        if !profile.http.is_empty() || profile.grpc.iter().any(|g| g.pods.is_some()) {
+        let forwards =
+            profile.grpc.iter().any(|g| g.pods.is_some()) || profile.exec.iter().any(|e| e.forward.is_some());
+        if !profile.http.is_empty() || forwards {
             all.extend(portforward::access(namespace));
         }
         all.extend(profile.probe.iter().flat_map(|p| probe::access(p, namespace)));
@@ -85,6 +91,8 @@ impl PodsItem {
             spawn: Vec::new(),
             asking: Vec::new(),
             targets: BTreeMap::new(),
+            sources: Sources::default(),
+            local: Vec::new(),
             strange: 0,
         };
         let ended = list::read(&self.shared.cluster, sink, query, &mut found).await?;
@@ -114,8 +122,9 @@ impl Item for PodsItem {
         let Profile { exec, http, grpc, storage, .. } = &self.shared.profile;
         let mut text = format!("lists all pods in {}, then reads the logs of all their containers", self.namespace);
         text.push_str(&format!(" (the newest {} of each)", size::human(self.shared.log_limit)));
-        if !exec.is_empty() {
-            text.push_str(&format!(", runs up to {} read-only commands in each", exec.len()));
+        let inside = exec.iter().filter(|e| e.forward.is_none()).count();
+        if inside > 0 {
+            text.push_str(&format!(", runs up to {inside} read-only commands in each"));
         }
         if !http.is_empty() {
             text.push_str(&format!(", asks up to {} HTTP endpoints of each", http.len()));
@@ -158,20 +167,28 @@ struct Found<'a> {
     asking: Vec<(Pod, Exec)>,
     /// Address of the first pod that a target selector matches.
     targets: BTreeMap<String, String>,
+    /// Which sources of health answered.
+    sources: Sources,
+    /// Programs of this machine, which wait for those.
+    local: Vec<Arc<dyn Item>>,
     strange: usize,
 }
 
 impl Found<'_> {
-    /// Plans the commands that ask another pod, now that all pods are known.
+    /// Plans the commands that ask another pod, now that all pods are known, and behind everything the programs that wait for others.
     fn aim(&mut self) {
         for (pod, mut exec) in std::mem::take(&mut self.asking) {
             let Some(address) = exec.target.as_ref().and_then(|t| self.targets.get(&t.to_string())) else { continue };
             for word in &mut exec.command {
                 *word = word.replace("{target}", address);
             }
-            let item = ExecItem::new(Arc::clone(&self.item.shared), &self.item.namespace, &pod, exec);
-            self.spawn.push(Arc::new(item));
+            let shared = &self.item.shared;
+            let report = self.sources.report(&shared.profile, "exec", &exec.id);
+            let item = ExecItem::new(Arc::clone(shared), &self.item.namespace, &pod, exec);
+            self.spawn.push(Arc::new(item.reporting(report)));
         }
+        self.sources.close();
+        self.spawn.append(&mut self.local);
     }
 
     /// What there is to read from a pod.
@@ -194,11 +211,17 @@ impl Found<'_> {
             if !exec.pods.matches(|key| pod.label(key)) {
                 continue;
             }
+            if exec.forward.is_some() {
+                let sources = self.sources.clone();
+                self.local.push(Arc::new(LocalItem::new(Arc::clone(shared), namespace, pod, exec.clone(), sources)));
+                continue;
+            }
             match exec.target {
                 Some(_) => self.asking.push((pod.clone(), exec.clone())),
                 None => {
                     let item = ExecItem::new(Arc::clone(shared), namespace, pod, exec.clone());
-                    self.spawn.push(Arc::new(item.holding(hold(&exec.artifact))));
+                    let report = self.sources.report(&shared.profile, "exec", &exec.id);
+                    self.spawn.push(Arc::new(item.holding(hold(&exec.artifact)).reporting(report)));
                 }
             }
         }
@@ -211,7 +234,9 @@ impl Found<'_> {
         }
         let grpc = shared.profile.grpc.iter();
         for grpc in grpc.filter(|g| g.pods.as_ref().is_some_and(|pods| pods.matches(|key| pod.label(key)))) {
-            self.spawn.push(Arc::new(GrpcItem::new(Arc::clone(shared), namespace, pod, grpc.clone())));
+            let report = self.sources.report(&shared.profile, "grpc", &grpc.id);
+            let item = GrpcItem::new(Arc::clone(shared), namespace, pod, grpc.clone());
+            self.spawn.push(Arc::new(item.reporting(report)));
         }
         gate.close();
         if stores.is_empty() {

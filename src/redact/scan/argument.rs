@@ -5,9 +5,13 @@ use super::keyvalue::{Key, skip_blank};
 use super::value::{bare_end, close_of, quote_at};
 use super::words::Class;
 
-/// Whether the words in front of `password` are those of a `.netrc` line.
+/// Whether the words in front of `password` are those of a `.netrc` line: `machine h login u`, or its second half.
 pub(super) fn is_netrc(before: &[u8]) -> bool {
-    memchr::memmem::find(before, b"machine ").is_some() || memchr::memmem::find(before, b"login ").is_some()
+    let mut words = before.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).rev();
+    let user = words.next();
+    user.and_then(|u| u.last()).is_some_and(u8::is_ascii_alphanumeric)
+        && before.last().is_some_and(u8::is_ascii_whitespace)
+        && words.next() == Some(b"login")
 }
 
 impl Scan<'_> {

@@ -151,7 +151,7 @@ impl Scan<'_> {
         let from = skip_blank(bytes, at, line_end);
         let word = &bytes[key.start..key.end];
         let is = |list: &[&str]| list.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()));
-        if from > at && is(&["requirepass", "masterauth", "chpasswd"])
+        if from > at && is(&["requirepass", "masterauth"])
             || (from > at
                 && is(&["password", "passwd"])
                 && !matches!(bytes.get(from), Some(b'"' | b'\''))

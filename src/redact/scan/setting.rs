@@ -8,6 +8,9 @@ use crate::redact::Format;
 use crate::redact::rules::engine;
 use crate::redact::span::Quotes;
 
+/// Longest text in quotes whose beginning is looked for.
+const TEXT_MAX: usize = 1 << 10;
+
 impl Scan<'_> {
     /// Whether only indentation, a list dash, `export` or a comment sign stands in front of a name.
     fn leads_line(&self, key: Key) -> bool {
@@ -36,6 +39,9 @@ impl Scan<'_> {
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
         let line_end = key.line.1;
+        if self.ends_text(key, at) {
+            return;
+        }
         let leads = self.leads_line(key);
         if leads && self.env.format == Format::Env && is_continued(&bytes[at..line_end]) {
             return self.continued(key, class, at);
@@ -122,6 +128,26 @@ impl Scan<'_> {
         let end = if quotes.is_some() && !whole_line { number_end(bytes, at, to) } else { to };
         let literal = is_literal(self.env.format, &bytes[at..end]);
         self.judged(class, at, end, quotes.filter(|_| literal));
+    }
+
+    /// Whether the quote behind a name and its sign ends the text that the name stands in, as in `"prompt":"Password:","next"`.
+    /// The text has to begin and to end where texts of a list or an object do, so a value is never taken for it.
+    fn ends_text(&self, key: Key, at: usize) -> bool {
+        let (bytes, (line_start, line_end)) = (self.bytes, key.line);
+        if key.quotes.is_some() {
+            return false;
+        }
+        let Some((close, after)) = quote_at(bytes, at, line_end) else { return false };
+        let behind = bytes[after..line_end].trim_ascii_start();
+        if close.quote == b'`' || !matches!(behind.first(), Some(b',' | b'}' | b']')) {
+            return false;
+        }
+        let level = usize::from(close.level);
+        let from = line_start.max(key.start.saturating_sub(TEXT_MAX));
+        let Some(open) = memchr::memrchr(close.quote, &bytes[from..key.start]).map(|i| from + i) else { return false };
+        let slashes = bytes[from..open].iter().rev().take_while(|b| **b == b'\\').count();
+        let front = bytes[from..open - slashes].trim_ascii_end();
+        slashes == level && matches!(front.last(), Some(b':' | b',' | b'[' | b'{'))
     }
 
     /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.

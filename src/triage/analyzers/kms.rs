@@ -18,7 +18,7 @@ pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
                     .seen_in([health.at("\"error\"").evidence(&health.connect_error)])
                     .because(match health.source {
                         HealthSource::Grpc => format!("nothing listens on the gRPC port of pod {}", health.pod.1),
-                        HealthSource::Tool => format!("kms-health-check in pod {} cannot connect", health.pod.1),
+                        HealthSource::Tool => format!("kms-health-check {} cannot connect", health.place()),
                     })
                     .confidence(0.8)
                     .reaches(cores())

@@ -130,6 +130,16 @@ impl Health {
         })
     }
 
+    /// Where the tool ran, in words.
+    pub(crate) fn place(&self) -> String {
+        let pod = &self.pod.1;
+        if self.path.ends_with(LOCAL) {
+            format!("run beside casefile, against pod {pod},")
+        } else {
+            format!("in pod {pod}")
+        }
+    }
+
     /// The first line that holds this text.
     pub(crate) fn at(&self, what: &str) -> At {
         let line = self.lines.iter().find(|(text, _)| text.contains(what)).map_or(1, |(_, n)| *n);
@@ -137,10 +147,14 @@ impl Health {
     }
 }
 
-/// `health/<namespace>/<pod>/kms-health-check.txt` or `grpc.json`: namespace, pod and what it is.
+/// What the program wrote that runs beside casefile and not in a pod.
+const LOCAL: &str = "/kms-health-check-local.txt";
+
+/// `health/<namespace>/<pod>/kms-health-check.txt`, the same with `-local`, or `grpc.json`: namespace, pod and what it is.
 pub(super) fn parse_path(path: &str) -> Option<(Key, Source)> {
     let rest = path.strip_prefix("health/")?;
-    let (rest, source) = match rest.strip_suffix("/kms-health-check.txt") {
+    let tool = rest.strip_suffix("/kms-health-check.txt").or_else(|| rest.strip_suffix(LOCAL));
+    let (rest, source) = match tool {
         Some(rest) => (rest, Source::Tool),
         None => (rest.strip_suffix("/grpc.json")?, Source::Grpc),
     };
@@ -310,6 +324,7 @@ mod tests {
         assert_eq!(health.at("connectivity").place, Place::Line(3));
         let pod = ("ns".to_owned(), "pod".to_owned());
         assert_eq!(parse_path("health/ns/pod/kms-health-check.txt"), Some((pod.clone(), Source::Tool)));
+        assert_eq!(parse_path("health/ns/pod/kms-health-check-local.txt"), Some((pod.clone(), Source::Tool)));
         assert_eq!(parse_path("health/ns/pod/grpc.json"), Some((pod, Source::Grpc)));
         assert_eq!(parse_path("health/ns/pod/http-live.txt"), None);
     }

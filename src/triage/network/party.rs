@@ -275,7 +275,9 @@ impl Party {
         for entry in store.entries() {
             let path = entry.path.as_str();
             let health = path.starts_with("health/")
-                && (path.ends_with("/kms-health-check.txt") || path.ends_with("/grpc.json"));
+                && ["/kms-health-check.txt", "/kms-health-check-local.txt", "/grpc.json"]
+                    .iter()
+                    .any(|end| path.ends_with(end));
             let vault = path.starts_with("storage/") && path.ends_with(".json");
             if !(health || vault) {
                 continue;

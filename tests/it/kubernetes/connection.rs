@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use casefile::collect::CollectError;
-use casefile::collect::kubernetes::{ConnectError, Verdict, plan, review};
+use casefile::collect::kubernetes::{ConnectError, Outside, Verdict, plan, review};
 use casefile::model::{Access, Outcome};
 use casefile::profile;
 use serde_json::json;
@@ -78,8 +78,9 @@ async fn planning_reads_nothing_beyond_discovery() {
     let cluster = connect(fake.addr).await.unwrap();
     let profile = profile::find_builtin("kms").unwrap();
     let namespaces = ["a".to_owned(), "b".to_owned(), "a".to_owned()];
-    let items =
-        plan(&cluster, profile, &std::collections::BTreeMap::new(), &namespaces, &limits(), None).await.unwrap();
+    let items = plan(&cluster, profile, &std::collections::BTreeMap::new(), &namespaces, &limits(), Outside::default())
+        .await
+        .unwrap();
     assert_eq!(fake.asked(), ["/version?", "/api?", "/apis?"]);
     let ids: Vec<&str> = items.iter().map(|i| i.id().as_str()).collect();
     assert_eq!(&ids[..3], ["kubernetes/pods/a", "kubernetes/pods/b", "kubernetes/nodes"]);

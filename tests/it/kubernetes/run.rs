@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use casefile::bundle::{PackOptions, Spool, Target, pack};
-use casefile::collect::kubernetes::{Cluster, ConnectError, ConnectOptions, plan};
+use casefile::collect::kubernetes::{Cluster, ConnectError, ConnectOptions, Outside, plan};
 use casefile::collect::s3::Access;
 use casefile::collect::{Engine, Item, Lane, Limits, RunResult, Wanted};
 use casefile::model::{FileEntry, ItemId, LedgerEntry, Outcome};
@@ -134,10 +134,23 @@ pub(super) async fn collect_with(
     limits: Limits,
     aws: Option<&Access>,
 ) -> Run {
+    let outside = Outside { aws: aws.cloned(), ..Outside::default() };
+    collect_in(cluster, namespace, profile, only, limits, outside).await
+}
+
+/// The same, with all that comes from outside.
+pub(super) async fn collect_in(
+    cluster: &Cluster,
+    namespace: &str,
+    profile: &Profile,
+    only: &[&str],
+    limits: Limits,
+    outside: Outside,
+) -> Run {
     let only: Vec<String> = only.iter().map(|o| (*o).to_owned()).collect();
     let wanted = move |id: &ItemId| only.is_empty() || only.iter().any(|o| id.as_str().starts_with(o.as_str()));
     let namespaces = [namespace.to_owned()];
-    let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits, aws).await.unwrap();
+    let mut items = plan(cluster, profile, &BTreeMap::new(), &namespaces, &limits, outside).await.unwrap();
     items.retain(|i| wanted(i.id()) || i.lane() == Lane::Discover);
     let (result, files, entries) =
         run(items, limits, Arc::new(move |item| item.id().as_str().starts_with("kubernetes/") || wanted(item.id())))

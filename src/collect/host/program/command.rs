@@ -6,10 +6,8 @@ use futures::future::BoxFuture;
 use super::super::command::CommandLine;
 use super::super::gather;
 use super::{Shared, Work};
-use crate::collect::{CollectError, Done, Keep, Sink};
-use crate::model::Outcome;
+use crate::collect::{CollectError, Done, Sink};
 use crate::profile::Exec;
-use crate::redact::Format;
 
 /// Runs the command that a profile runs in containers.
 pub(super) struct Run(pub(super) Exec);
@@ -30,17 +28,6 @@ impl Run {
         let limit = gather::deadline(sink).min(own.unwrap_or(std::time::Duration::MAX));
         let target = shared.values.fill(&self.0.artifact)?;
         let command = CommandLine::new(&shared.outside.roots, limit, program, args);
-        let ended = command.stream(sink, &target, Keep::Oldest(self.0.limit_bytes)).await?;
-        if !ended.stderr.trim().is_empty() {
-            sink.put(&format!("{target}.stderr"), Format::Text, ended.stderr.as_bytes())?;
-        }
-        match (ended.success(), ended.bytes) {
-            (true, 0) => Ok(Done::with(Outcome::Empty, "the command printed nothing")),
-            (true, _) if ended.status.is_none() => {
-                Ok(Done::with(Outcome::Truncated, format!("only the first {} bytes are kept", self.0.limit_bytes)))
-            }
-            (true, _) => Ok(Done::ok()),
-            (false, _) => Err(CollectError::Failed(format!("`{}`: {}", command.program(), ended.complaint()))),
-        }
+        command.store(sink, &target, self.0.limit_bytes).await
     }
 }
