@@ -135,7 +135,7 @@ impl Scan<'_> {
     }
 
     fn nested(&self, plain: &[u8], spans: &mut Vec<Span>) {
-        let env = super::Env { format: Format::Text, ..self.env };
+        let env = super::Env { format: Format::Text, within: None, ..self.env };
         let outcome = run(env, plain, false, self.depth + 1, &mut Scratch::default(), spans);
         if let Some((from, _)) = outcome.open {
             spans.push(Span::new(from, plain.len(), engine::PEM));

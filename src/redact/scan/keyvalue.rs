@@ -178,6 +178,11 @@ impl Scan<'_> {
         if matches!(class, Class::Secret(engine::MNEMONIC)) {
             self.phrase_nearby(key.end, line_end);
         }
+        // `Enter passphrase for key:`
+        let behind = bytes[at..line_end].trim_ascii_end();
+        if class == Class::Secret(engine::PASSWORD) && behind.len() <= 80 && behind.ends_with(b":") {
+            self.below(key, class);
+        }
         self.spoken(key, class, at);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Scan;
 use super::keyvalue::Key;
-use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, quote_at};
+use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, looks_random, quote_at};
 use super::words::Class;
 use crate::redact::Format;
 use crate::redact::rules::engine;
@@ -39,17 +39,26 @@ impl Scan<'_> {
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
         let line_end = key.line.1;
-        if self.ends_text(key, at) {
+        if self.ends_text(key, at) || sign == b'=' && self.heredoc(key, class, at) {
             return;
         }
-        if sign == b'=' && self.heredoc(key, class, at) {
-            return;
+        if at >= line_end {
+            self.below(key, class);
         }
         let leads = self.leads_line(key);
-        if leads && self.env.format == Format::Env && is_continued(&bytes[at..line_end]) {
+        if leads
+            && self.env.format == Format::Env
+            && is_continued(&bytes[at..line_end])
+            && !follows_setting(bytes, line_end)
+        {
             return self.continued(key, class, at);
         }
-        if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
+        if leads
+            && sign == b':'
+            && (self.env.format == Format::Yaml
+                || (self.block_follows(at, line_end)
+                    && !(self.env.format == Format::Env && begins_setting(&bytes[(line_end + 1).min(bytes.len())..]))))
+        {
             return self.yaml_value(key, class, at);
         }
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
@@ -176,11 +185,16 @@ impl Scan<'_> {
         if leads && open.level == 0 && open.quote != b'`' && self.env.format == Format::Env {
             // A backslash is no escape where the line ends behind the quote: `password='\'`.
             let close = bytes[from..line_end].iter().rposition(|b| *b == open.quote).map(|i| from + i);
-            if let Some(to) = close.filter(|at| is_last(*at)) {
+            let ends =
+                |at: usize| is_last(at) && (open.quote == b'\'' || bytes[at + 1..line_end].trim_ascii().is_empty());
+            if let Some(to) = close.filter(|at| ends(*at)) {
                 return self.judged(class, from, to, None);
             }
             let Some(to) = self.quoted_end(from, open.quote) else { return self.hold_line(key.start) };
-            if to < bytes.len() && bytes[to] == open.quote && is_last(to) {
+            // With blanks in front of the quote only some readers go on.
+            let tight = bytes[key.end..from].first() == Some(&b'=') && from - key.end == 2;
+            let goes_on = tight || !follows_setting(bytes, line_end);
+            if goes_on && to < bytes.len() && bytes[to] == open.quote && is_last(to) {
                 if memchr::memchr(b'\n', &bytes[to..]).is_none() && self.more {
                     return self.hold_line(key.start);
                 }
@@ -218,6 +232,41 @@ impl Scan<'_> {
             }
         }
         crowded
+    }
+
+    /// `Password:` with the value alone on the next line, as a prompt or a form leaves it: one word that people do not write.
+    pub(super) fn below(&mut self, key: Key, class: Class) {
+        let Class::Secret(rule) = class else { return };
+        let bytes = self.bytes;
+        let line_end = key.line.1;
+        if matches!(self.env.format, Format::Json | Format::Toml) || bytes.get(line_end) == Some(&0) {
+            return;
+        }
+        let Some(rest) = bytes.get(line_end + 1..) else {
+            if self.more {
+                self.hold_line(key.start);
+            }
+            return;
+        };
+        let Some(len) = memchr::memchr2(b'\n', 0, rest).or((!self.more).then_some(rest.len())) else {
+            return self.hold_line(key.start);
+        };
+        let word = rest[..len].trim_ascii();
+        let from = word.as_ptr() as usize - bytes.as_ptr() as usize;
+        let any = |f: fn(&u8) -> bool| word.iter().any(f);
+        let mixed = any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase) && any(u8::is_ascii_digit);
+        let odd = word.iter().any(|b| matches!(b, b'!' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'~' | b'?' | b'@'));
+        let plain = word.iter().all(|b| {
+            b.is_ascii_graphic() && !matches!(b, b':' | b'=' | b'/' | b'"' | b'<' | b'>' | b'(' | b'[' | b'{')
+        });
+        let begins = word.first().is_some_and(|b| !matches!(b, b'-' | b'#' | b'$' | b'*'));
+        let enough = match rule {
+            engine::PASSWORD => word.len() >= 6 && (mixed || odd || word.iter().all(u8::is_ascii_alphanumeric)),
+            _ => word.len() >= 16 && mixed && !word.contains(&b'.'),
+        };
+        if plain && begins && enough && word.len() <= 128 && looks_random(word, 6) {
+            self.judged(class, from, from + word.len(), None);
+        }
     }
 
     /// Masks a value if it is one.
@@ -285,4 +334,28 @@ fn number_end(bytes: &[u8], at: usize, end: usize) -> usize {
         .iter()
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
         .count()
+}
+
+/// Whether a line is a setting of its own, so that it goes on with nothing above it: `  name=value`, and no base64.
+fn begins_setting(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let name =
+        line.iter().take(160).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+    let value = line[name..].trim_ascii_start();
+    name > 0
+        && matches!(value.first(), Some(b'=' | b':'))
+        && value.get(1).is_some_and(|b| !matches!(b, b'=' | b'\r' | b'\n'))
+}
+
+/// Whether the line behind a backslash is a setting at the margin: for a reader of dotenv files nothing goes on there.
+fn follows_setting(bytes: &[u8], line_end: usize) -> bool {
+    let next = bytes.get(line_end + 1..).unwrap_or_default();
+    let next = next.strip_prefix(b"export ").unwrap_or(next);
+    let stop = memchr::memchr(b'\n', next).unwrap_or(next.len());
+    // A name without a value; base64 ends in the same sign.
+    let bare = next[..stop].trim_ascii_end().strip_suffix(b"=").is_some_and(|name| {
+        let base64 = name.len() >= 8 && name.len() % 4 == 3 && name.iter().all(u8::is_ascii_alphanumeric);
+        !name.is_empty() && !base64 && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    });
+    !next.first().is_none_or(u8::is_ascii_whitespace) && (bare || begins_setting(next))
 }
