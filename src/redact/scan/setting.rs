@@ -253,6 +253,9 @@ impl Scan<'_> {
         };
         let word = rest[..len].trim_ascii();
         let from = word.as_ptr() as usize - bytes.as_ptr() as usize;
+        if self.env.set.without_own(word).is_some() {
+            return;
+        }
         let any = |f: fn(&u8) -> bool| word.iter().any(f);
         let mixed = any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase) && any(u8::is_ascii_digit);
         let odd = word.iter().any(|b| matches!(b, b'!' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'~' | b'?' | b'@'));
