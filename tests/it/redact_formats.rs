@@ -111,3 +111,25 @@ fn xml_elements_attributes_and_pairs() {
         assert_eq!(in_pieces(text, 1), text);
     }
 }
+
+#[test]
+fn statements_and_calls() {
+    only_secrets_leave("INSERT INTO users (name, password) VALUES ('keep', '{}');\n");
+    only_secrets_leave(
+        "STATEMENT:  insert into app.users (id, \"api_token\", name) values (1, '{}', 'keep, this'), (2, '{}', 'it''s (kept)')\n",
+    );
+    only_secrets_leave("INSERT INTO users (password, at) VALUES ('{}', now()) RETURNING id\n");
+    only_secrets_leave("client.setPassword(\"{}\");\n");
+    only_secrets_leave("Builder::new().with_token('{}').user(\"keep\")\n");
+    only_secrets_leave("Credentials { user: \"keep\", secret: Password(\"{}\") }\n");
+    for text in [
+        "INSERT INTO users (name, password) VALUES ($1, $2)\n",
+        "SELECT name, password FROM users WHERE name IN ('a', 'b')\n",
+        "INSERT INTO rules (name, password_policy) VALUES ('a', 'at least twelve')\n",
+        "getPassword(\"database\")\nresolveSecret(\"database-credentials\")\nsetPasswordPolicy(\"strict\")\n",
+        "INSERT INTO users (name, password\n",
+    ] {
+        assert_eq!(redact(text), text);
+        assert_eq!(in_pieces(text, 1), text);
+    }
+}

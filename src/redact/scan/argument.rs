@@ -4,6 +4,7 @@ use super::Scan;
 use super::keyvalue::{Key, skip_blank};
 use super::value::{bare_end, close_of, quote_at};
 use super::words::Class;
+use crate::redact::rules::engine;
 
 /// Whether the words in front of `password` are those of a `.netrc` line: `machine h login u`, or its second half.
 pub(super) fn is_netrc(before: &[u8]) -> bool {
@@ -15,6 +16,26 @@ pub(super) fn is_netrc(before: &[u8]) -> bool {
 }
 
 impl Scan<'_> {
+    /// `setPassword("x")`, `with_token("x")`, `Password("x")`; says whether it is one. Other calls ask for a secret by its name.
+    pub(super) fn call(&mut self, key: Key, class: Class, at: usize) -> bool {
+        let (bytes, line_end) = (self.bytes, key.line.1);
+        let Class::Secret(rule) = class else { return false };
+        if key.quotes.is_some() || bytes.get(at) != Some(&b'(') {
+            return false;
+        }
+        let Some((open, from)) = quote_at(bytes, at + 1, line_end) else { return false };
+        let Some(to) = close_of(bytes, from, line_end, open) else { return false };
+        let name = bytes[key.start..key.end].rsplit(|b| *b == b'.').next().unwrap_or_default();
+        let gives = |verb: &[u8]| name.get(..verb.len()).is_some_and(|head| head.eq_ignore_ascii_case(verb));
+        let given = gives(b"set") || gives(b"with");
+        let noun = rule == engine::PASSWORD
+            && [&b"password"[..], b"passwd", b"passphrase"].iter().any(|n| name.eq_ignore_ascii_case(n));
+        if given || noun {
+            self.judged(class, from, to, None);
+        }
+        given || noun
+    }
+
     /// A flag whose value is the next argument.
     pub(super) fn flag(&mut self, key: Key) {
         let bytes = self.bytes;

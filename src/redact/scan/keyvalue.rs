@@ -155,6 +155,9 @@ impl Scan<'_> {
             }
         }
         let class = self.classify(word);
+        if self.column(key, class, at) || self.call(key, class, at) {
+            return;
+        }
         // `PrivateKey(0x...)`, `private key 0x...`
         if matches!(class, Class::Secret(engine::PRIVATE_KEY) | Class::Hex(_)) {
             let from = at

@@ -19,6 +19,7 @@ mod region;
 mod rule;
 mod setting;
 mod spoken;
+mod sql;
 pub(super) mod toml_text;
 mod url;
 pub(super) mod value;
