@@ -268,6 +268,26 @@ pub(super) fn base64_text(value: &[u8]) -> Option<Vec<u8>> {
     base64_bytes(value).filter(|plain| plain.len() >= 4 && is_text(plain))
 }
 
+/// How many bytes stand in front of the first quote, backslash or control character. Eight are looked at together.
+#[inline]
+pub(super) fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*eight);
+        let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & TOPS;
+        // With this bit turned, a quote stands next to the control characters, which stay together.
+        let found = below(word ^ (ONES * 2), 0x21) | below(word ^ (ONES * u64::from(b'\\')), 1);
+        if found != 0 {
+            // A borrow reaches only bytes behind the first hit.
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|b| **b >= 0x20 && !matches!(b, b'"' | b'\\')).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,5 +329,19 @@ mod tests {
         let twice = b"-----BEGIN PRIVATE KEY-----\\\\nMIIE\\\\nabcd==\\\\n-----END PRIVATE KEY-----";
         assert_eq!(pem_body(lines), pem_body(escaped));
         assert_eq!(pem_body(lines), pem_body(twice));
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_at_every_place() {
+        for len in 0..40 {
+            for (place, special) in (0..len).flat_map(|p| [(p, b'"'), (p, b'\\'), (p, 0x1f), (p, 0)]) {
+                for other in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+                    let mut bytes = vec![other; len];
+                    assert_eq!(plain_len(&bytes), len);
+                    bytes[place] = special;
+                    assert_eq!(plain_len(&bytes), place, "{special} after {other}");
+                }
+            }
+        }
     }
 }

@@ -74,3 +74,40 @@ fn hcl_texts_and_variables() {
     assert!(!out.contains("Zx81") && out.ends_with("EOF\nkeep = 1\n"), "{}", &out[..out.len().min(400)]);
     assert_eq!(in_pieces(&long, 4_096), out);
 }
+
+#[test]
+fn xml_elements_attributes_and_pairs() {
+    only_secrets_leave("<db><password>{}</password><host>keep</host></db>\n");
+    only_secrets_leave("<password>\n  {}\n</password>\n<host>\n  keep\n</host>\n");
+    only_secrets_leave("<ns:password xsi:type=\"x\">{}</ns:password>\n<Password encrypted=\"false\">{}</Password>\n");
+    only_secrets_leave("<password><![CDATA[{}]]></password>\n<note><![CDATA[keep]]></note>\n");
+    only_secrets_leave("<Resource name=\"jdbc/x\" username=\"u\" password=\"{}\" url=\"jdbc:x://keep\"/>\n");
+    only_secrets_leave(
+        "<password value=\"{}\"/>\n<add key=\"Password\" value=\"{}\" />\n<add key=\"Host\" value=\"keep\" />\n",
+    );
+    only_secrets_leave(
+        "<property name=\"connection.password\">{}</property>\n<property name=\"region\">keep</property>\n",
+    );
+    only_secrets_leave("<property name=\"connection.password\"\n   value=\"{}\"/>\n");
+    only_secrets_leave("<property><name>db.password</name><value>{}</value></property>\n");
+    only_secrets_leave(
+        "<property>\n  <name>fs.s3a.secret.key</name>\n  <description>what for</description>\n  <final>true</final>\n  <value>{}</value>\n</property>\n<property>\n  <name>fs.region</name>\n  <value>keep</value>\n</property>\n",
+    );
+    only_secrets_leave(
+        "<dict>\n<key>password</key>\n<string>{}</string>\n<key>host</key>\n<string>keep</string>\n</dict>\n",
+    );
+    only_secrets_leave("<string name=\"api_secret\">{}</string>\n");
+    // What only looks like it stays.
+    for text in [
+        "use <your-token> in front of it\n",
+        "<password>\n\n<host>keep</host>\n",
+        "<name>db.password</name>\n</property>\n<value>keep</value>\n",
+        "<name>db.password.policy</name><value>keep</value>\n",
+        "<password/><host>keep</host>\n",
+        "<name>db.password</name>\n",
+        "if a <password> b then\n",
+    ] {
+        assert_eq!(redact(text), text);
+        assert_eq!(in_pieces(text, 1), text);
+    }
+}

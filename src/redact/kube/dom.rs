@@ -4,10 +4,12 @@
 
 use std::borrow::Cow;
 
+use crate::redact::token::plain_len;
+
 /// Deepest nesting of an object.
 const MAX_DEPTH: usize = 256;
 /// Field that says which client wrote which field: a third of most objects, and of no use here.
-const MANAGED_FIELDS: &str = "managedFields";
+pub(super) const MANAGED_FIELDS: &str = "managedFields";
 /// Longest number that is in the range of any reader, whatever its digits are.
 const PLAIN_NUMBER: usize = 18;
 
@@ -31,14 +33,10 @@ pub(super) struct Parsed<'a> {
 impl<'a> Node<'a> {
     /// Parses one JSON document, without its `managedFields`. The error says why it is none.
     pub(super) fn parse(text: &'a str) -> Result<Parsed<'a>, String> {
-        let mut parser = Parser { text, at: 0, shortened: false, members: Vec::new(), items: Vec::new() };
+        let mut parser = Parser::new(text);
         let node = parser.value(0)?;
-        parser.blank();
-        if parser.at == text.len() {
-            Ok(Parsed { node, shortened: parser.shortened })
-        } else {
-            Err(format!("something follows the JSON at byte {}", parser.at))
-        }
+        parser.end()?;
+        Ok(Parsed { node, shortened: parser.shortened })
     }
 
     /// A text that may need escapes.
@@ -99,7 +97,7 @@ impl<'a> Node<'a> {
 }
 
 /// Writes a text between quotes; a plain one needs no escapes.
-fn quote(text: &str, plain: bool, out: &mut Vec<u8>) {
+pub(super) fn quote(text: &str, plain: bool, out: &mut Vec<u8>) {
     out.push(b'"');
     if plain {
         out.extend_from_slice(text.as_bytes());
@@ -127,69 +125,82 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes stand in front of the first quote, backslash or control character. Eight are looked at together.
-fn plain_len(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*eight);
-        let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & TOPS;
-        // With this bit turned, a quote stands next to the control characters, which stay together.
-        let found = below(word ^ (ONES * 2), 0x21) | below(word ^ (ONES * u64::from(b'\\')), 1);
-        if found != 0 {
-            // A borrow reaches only bytes behind the first hit.
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    at + bytes[at..].iter().take_while(|b| **b >= 0x20 && !matches!(b, b'"' | b'\\')).count()
+/// A string as it stands in the text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Raw<'a> {
+    /// Between its quotes.
+    pub(super) text: &'a str,
+    /// Whether it has escapes, and whether some are others than those that [`Node::write`] makes.
+    pub(super) escaped: bool,
+    pub(super) foreign: bool,
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    at: usize,
+/// Reads tokens of JSON, and makes a tree of them.
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
     shortened: bool,
+    /// Whether there were blanks between tokens.
+    pub(super) spaced: bool,
     /// Members and items of what is open, so that each object and list is allocated once and at its size.
     members: Vec<(Cow<'a, str>, Node<'a>)>,
     items: Vec<Node<'a>>,
 }
 
 impl<'a> Parser<'a> {
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, shortened: false, spaced: false, members: Vec::new(), items: Vec::new() }
+    }
+
+    /// Nothing may follow.
+    pub(super) fn end(&mut self) -> Result<(), String> {
+        self.blank();
+        if self.at == self.text.len() { Ok(()) } else { self.fail("something follows the JSON") }
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     #[inline]
-    fn blank(&mut self) {
+    pub(super) fn blank(&mut self) {
         // What the API server writes has none.
         if self.peek().is_some_and(|b| b > b' ') {
             return;
         }
         while self.peek().is_some_and(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
+            self.spaced = true;
         }
     }
 
-    fn fail<T>(&self, what: &str) -> Result<T, String> {
+    pub(super) fn fail<T>(&self, what: &str) -> Result<T, String> {
         Err(format!("{what} at byte {}", self.at))
     }
 
     fn value(&mut self, depth: usize) -> Result<Node<'a>, String> {
+        match self.begin(depth)? {
+            b'{' => self.object(depth),
+            b'[' => self.list(depth),
+            b'"' => Ok(Node::Text(self.string()?)),
+            _ => Ok(Node::Literal(Cow::Borrowed(self.literal()?))),
+        }
+    }
+
+    /// The first byte of the value that comes next.
+    #[inline]
+    pub(super) fn begin(&mut self, depth: usize) -> Result<u8, String> {
         if depth > MAX_DEPTH {
             return self.fail("nesting is too deep");
         }
         self.blank();
         match self.peek() {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.list(depth),
-            Some(b'"') => Ok(Node::Text(self.string()?)),
-            Some(b) if b.is_ascii_alphanumeric() || b == b'-' => self.literal(),
+            Some(b) if matches!(b, b'{' | b'[' | b'"' | b'-') || b.is_ascii_alphanumeric() => Ok(b),
             _ => self.fail("a value is missing"),
         }
     }
 
-    fn literal(&mut self) -> Result<Node<'a>, String> {
+    pub(super) fn literal(&mut self) -> Result<&'a str, String> {
         let rest = &self.text.as_bytes()[self.at..];
         let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')).count();
         let literal = &self.text[self.at..self.at + len];
@@ -200,27 +211,17 @@ impl<'a> Parser<'a> {
             return self.fail("an unknown literal");
         }
         self.at += len;
-        Ok(Node::Literal(Cow::Borrowed(literal)))
+        Ok(literal)
     }
 
     fn object(&mut self, depth: usize) -> Result<Node<'a>, String> {
         self.at += 1;
         let outer = self.members.len();
         let mut first = true;
-        loop {
-            self.blank();
-            match self.peek() {
-                Some(b'}') if first => break,
-                Some(b'"') => {}
-                _ => return self.fail("a key is missing"),
-            }
+        while self.key_follows(first)? {
             first = false;
             let key = self.string()?;
-            self.blank();
-            if self.peek() != Some(b':') {
-                return self.fail("a colon is missing");
-            }
-            self.at += 1;
+            self.colon()?;
             if key == MANAGED_FIELDS {
                 self.skip(depth + 1)?;
                 self.shortened = true;
@@ -228,15 +229,47 @@ impl<'a> Parser<'a> {
                 let value = self.value(depth + 1)?;
                 self.members.push((key, value));
             }
-            self.blank();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                _ => return self.fail("an object is not closed"),
+            if !self.goes_on(b'}', "an object is not closed")? {
+                break;
             }
         }
         self.at += 1;
         Ok(Node::Object(self.members.drain(outer..).collect()))
+    }
+
+    /// Whether a key comes next; only the first one may be missing.
+    #[inline]
+    pub(super) fn key_follows(&mut self, first: bool) -> Result<bool, String> {
+        self.blank();
+        match self.peek() {
+            Some(b'}') if first => Ok(false),
+            Some(b'"') => Ok(true),
+            _ => self.fail("a key is missing"),
+        }
+    }
+
+    #[inline]
+    pub(super) fn colon(&mut self) -> Result<(), String> {
+        self.blank();
+        if self.peek() != Some(b':') {
+            return self.fail("a colon is missing");
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Goes behind a comma, or stays at the bracket that closes.
+    #[inline]
+    pub(super) fn goes_on(&mut self, close: u8, missing: &str) -> Result<bool, String> {
+        self.blank();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(b) if b == close => Ok(false),
+            _ => self.fail(missing),
+        }
     }
 
     fn list(&mut self, depth: usize) -> Result<Node<'a>, String> {
@@ -249,11 +282,8 @@ impl<'a> Parser<'a> {
             }
             let item = self.value(depth + 1)?;
             self.items.push(item);
-            self.blank();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                _ => return self.fail("a list is not closed"),
+            if !self.goes_on(b']', "a list is not closed")? {
+                break;
             }
         }
         self.at += 1;
@@ -261,12 +291,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Passes over a value of which nothing is kept. Only its strings and brackets are looked at.
-    fn skip(&mut self, depth: usize) -> Result<(), String> {
+    pub(super) fn skip(&mut self, depth: usize) -> Result<(), String> {
         self.blank();
         let mut open = depth;
         loop {
             match self.peek() {
-                Some(b'"') => drop(self.string_end()?),
+                Some(b'"') => drop(self.raw()?),
                 Some(b'{' | b'[') => {
                     open += 1;
                     if open > MAX_DEPTH {
@@ -279,7 +309,9 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                 }
                 Some(b'}' | b']') | None => return self.fail("a value is missing"),
-                Some(_) if open == depth => drop(self.literal()?),
+                Some(_) if open == depth => {
+                    self.literal()?;
+                }
                 Some(_) => self.at += 1,
             }
             if open == depth {
@@ -288,35 +320,49 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Goes behind the string that begins here; gives where it began and whether it has escapes.
-    fn string_end(&mut self) -> Result<(usize, bool), String> {
+    /// Goes behind the string that begins here.
+    #[inline(always)]
+    pub(super) fn raw(&mut self) -> Result<Raw<'a>, String> {
+        let start = self.at + 1;
+        let end = start + plain_len(self.text.as_bytes().get(start..).unwrap_or_default());
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return self.raw_behind(end);
+        }
+        self.at = end + 1;
+        Ok(Raw { text: &self.text[start..end], escaped: false, foreign: false })
+    }
+
+    /// The same behind its first byte that is not plain.
+    #[inline(never)]
+    fn raw_behind(&mut self, mut end: usize) -> Result<Raw<'a>, String> {
         let bytes = self.text.as_bytes();
-        let start = self.at;
-        let (mut end, mut escaped) = (start + 1, false);
+        let (start, mut escaped, mut foreign) = (self.at, false, false);
         loop {
-            end += plain_len(bytes.get(end..).unwrap_or_default());
             match bytes.get(end) {
                 None => return self.fail("a string is not closed"),
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
+                    foreign |= !matches!(bytes.get(end + 1), Some(b'"' | b'\\' | b'n' | b'r' | b't'));
                     end += 2;
                 }
                 Some(_) => return Err(format!("a control character in the string at byte {start}")),
             }
+            end += plain_len(bytes.get(end..).unwrap_or_default());
         }
         self.at = end + 1;
-        Ok((start, escaped))
+        Ok(Raw { text: &self.text[start + 1..end], escaped, foreign })
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, String> {
-        let (start, escaped) = self.string_end()?;
-        let raw = &self.text[start..self.at];
-        if escaped {
-            serde_json::from_str(raw).map(Cow::Owned).map_err(|e| format!("a broken string at byte {start}: {e}"))
-        } else {
-            Ok(Cow::Borrowed(&raw[1..raw.len() - 1]))
-        }
+        let start = self.at;
+        let raw = self.raw()?;
+        if raw.escaped { self.unescaped(start).map(Cow::Owned) } else { Ok(Cow::Borrowed(raw.text)) }
+    }
+
+    /// What the string says that begins at a place and ends here.
+    pub(super) fn unescaped(&self, start: usize) -> Result<String, String> {
+        serde_json::from_str(&self.text[start..self.at]).map_err(|e| format!("a broken string at byte {start}: {e}"))
     }
 }
 
@@ -363,19 +409,5 @@ mod tests {
             assert!(Node::parse(text).is_err(), "{text}");
         }
         assert!(Node::parse(&format!("{{\"managedFields\":{}", "[".repeat(10_000))).is_err());
-    }
-
-    #[test]
-    fn the_first_special_byte_is_found_at_every_place() {
-        for len in 0..40 {
-            for (place, special) in (0..len).flat_map(|p| [(p, b'"'), (p, b'\\'), (p, 0x1f), (p, 0)]) {
-                for other in [b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
-                    let mut bytes = vec![other; len];
-                    assert_eq!(plain_len(&bytes), len);
-                    bytes[place] = special;
-                    assert_eq!(plain_len(&bytes), place, "{special} after {other}");
-                }
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ mod dom;
 mod helm;
 mod look;
 mod objects;
+mod pass;
 mod sanitise;
 
 pub use objects::ObjectStream;

@@ -2,10 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::dom::Node;
-use super::look::needs_walk;
-use super::sanitise::Sanitiser;
+use super::dom::{Node, quote};
+use super::look::matters;
+use super::pass::Pass;
+use super::sanitise::{Sanitiser, is_typed};
 use crate::redact::hidden::Raw;
+use crate::redact::scan::LOOKAHEAD;
 use crate::redact::stream::Lines;
 use crate::redact::{Format, Redacted, Redactor};
 
@@ -44,8 +46,11 @@ impl ObjectStream {
 
     /// Takes the JSON text of one object and appends it, redacted, to `out`.
     pub fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) {
-        let separator = if self.count == 0 { self.head() } else { ",\n".to_owned() };
-        out.inner_mut().extend_from_slice(separator.as_bytes());
+        if self.count == 0 {
+            self.head(out.inner_mut());
+        } else {
+            out.inner_mut().extend_from_slice(b",\n");
+        }
         let start = out.get().len();
         let result = catch_unwind(AssertUnwindSafe(|| self.object(raw, out)));
         if let Err(reason) = result.unwrap_or_else(|_| Err("the sanitiser panicked".to_owned())) {
@@ -70,32 +75,52 @@ impl ObjectStream {
             return Err(format!("the object is larger than {MAX_OBJECT} bytes"));
         }
         let text = std::str::from_utf8(raw).map_err(|_| "the object is not UTF-8".to_owned())?;
-        let parsed = Node::parse(text).map_err(|e| format!("the object is not JSON: {e}"))?;
-        let mut node = parsed.node;
-        let Node::Object(members) = &mut node else { return Err("the object is not a JSON object".to_owned()) };
-        for (key, value) in [("kind", &self.kind), ("apiVersion", &self.api_version)] {
-            if !members.iter().any(|(k, _)| k == key) {
-                members.insert(0, (key.into(), Node::text(value)));
-            }
-        }
-        if self.redactor.inner().layers.objects {
-            Sanitiser::new(&self.redactor, &self.file).object(&mut node);
-        }
-        // The byte engine is the net under the types.
+        let pass = Pass::over(text).map_err(|e| format!("the object is not JSON: {e}"))?;
+        let set = &self.redactor.inner().set;
+        let mut sanitiser = self.redactor.inner().layers.objects.then(|| Sanitiser::new(&self.redactor, &self.file));
         self.line.clear();
-        node.write(&mut self.line);
-        let walk = needs_walk(&node, self.line.len());
+        let missing = [("apiVersion", &self.api_version, pass.has_version), ("kind", &self.kind, pass.has_kind)];
+        let missing = missing.iter().filter(|(_, _, there)| !there).map(|(key, value, _)| (*key, Node::text(*value)));
+        let matters = if pass.whole || (!pass.has_kind && is_typed(&self.kind)) {
+            let mut node = Node::parse(text).map_err(|e| format!("the object is not JSON: {e}"))?.node;
+            let Node::Object(members) = &mut node else { return Err("the object is not a JSON object".to_owned()) };
+            members.splice(..0, missing.map(|(key, value)| (key.into(), value)));
+            if let Some(sanitiser) = &mut sanitiser {
+                sanitiser.object(&mut node);
+            }
+            node.write(&mut self.line);
+            matters(&node, set)
+        } else {
+            self.line.push(b'{');
+            for (key, value) in missing {
+                quote(key, true, &mut self.line);
+                self.line.push(b':');
+                value.write(&mut self.line);
+                self.line.push(b',');
+            }
+            let start = self.line.len();
+            let matters = pass.write(set, sanitiser.as_mut(), &mut self.line);
+            if self.line[start..] == *b"}" && self.line[start - 1] == b',' {
+                self.line.remove(start - 1);
+            }
+            matters
+        };
+        drop(sanitiser);
+        // The byte engine is the net under the types. Objects of more bytes than the walker looks ahead are judged by it
+        // in another way, so those are left to it.
+        let walk = matters || self.line.len() >= LOOKAHEAD;
         let start = out.get().len();
         let changed = self.lines.document(&mut self.line, walk, out).map_err(|e| e.to_string())?;
-        let sound = !changed || std::str::from_utf8(&out.get()[start..]).is_ok_and(|t| Node::parse(t).is_ok());
+        let sound = !changed || std::str::from_utf8(&out.get()[start..]).is_ok_and(Pass::is_json);
         if sound { Ok(()) } else { Err("the redacted object would not be JSON any more".to_owned()) }
     }
 
     /// Closes the list.
     pub fn finish(&mut self, out: &mut Redacted<Vec<u8>>) {
-        let head = if self.count == 0 { self.head() } else { String::new() };
         let out = out.inner_mut();
-        out.extend_from_slice(head.as_bytes());
+        if self.count == 0 {
+            self.head(out);
+        }
         out.extend_from_slice(b"\n]}\n");
     }
 
@@ -105,10 +130,12 @@ impl ObjectStream {
         self.count
     }
 
-    fn head(&self) -> String {
-        let kind = Node::text(format!("{}List", self.kind)).to_json();
-        let version = Node::text(&self.api_version).to_json();
-        format!("{{\"kind\":{kind},\"apiVersion\":{version},\"metadata\":{{}},\"items\":[\n")
+    fn head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"kind\":");
+        Node::text(format!("{}List", self.kind)).write(out);
+        out.extend_from_slice(b",\"apiVersion\":");
+        Node::text(&self.api_version).write(out);
+        out.extend_from_slice(b",\"metadata\":{},\"items\":[\n");
     }
 }
 

@@ -16,12 +16,19 @@ use crate::redact::token::{self, Id};
 use crate::redact::{Format, Redactor};
 
 /// Annotation that says what the values of a Secret were like.
-const SECRET_DATA: &str = "casefile/secret-data";
+pub(super) const SECRET_DATA: &str = "casefile/secret-data";
 /// Annotation that says what a release record of Helm is about.
 const HELM_RELEASE: &str = "casefile/helm-release";
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Annotation that holds the token of a service account.
+pub(super) const TOKEN_VALUE: &str = "openshift.io/token-secret.value";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// JSON inside JSON inside JSON.
 const MAX_EMBEDDED: usize = 4;
+
+/// Whether objects of a kind are sanitised as a whole.
+pub(super) fn is_typed(kind: &str) -> bool {
+    matches!(kind, "Secret" | "ConfigMap" | "TokenReview" | "TokenRequest")
+}
 
 /// Sanitises one object.
 pub(super) struct Sanitiser<'a> {
@@ -217,14 +224,14 @@ impl<'a> Sanitiser<'a> {
         }
     }
 
-    fn annotations(&mut self, node: &mut Node<'_>) {
+    pub(super) fn annotations(&mut self, node: &mut Node<'_>) {
         let Node::Object(members) = node else { return };
         for (key, value) in members.iter_mut() {
             let Node::Text(text) = value else { continue };
             if key == SECRET_DATA {
                 continue;
             }
-            if key == "openshift.io/token-secret.value" && !self.is_own(text.as_bytes()) {
+            if key == TOKEN_VALUE && !self.is_own(text.as_bytes()) {
                 *text = Cow::Owned(self.replace(engine::TOKEN, text.as_bytes()));
             } else if self.embedded(text) {
                 continue;
@@ -243,7 +250,7 @@ impl<'a> Sanitiser<'a> {
     }
 
     /// Sanitises JSON inside a string; says whether it is an object or a list.
-    fn embedded(&mut self, text: &mut Cow<'_, str>) -> bool {
+    pub(super) fn embedded(&mut self, text: &mut Cow<'_, str>) -> bool {
         if self.embedded >= MAX_EMBEDDED || !text.trim_start().starts_with(['{', '[']) {
             return false;
         }

@@ -188,7 +188,7 @@ impl Scan<'_> {
             let mut stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
             // In an attribute of XML the quote that stands there as it is ends the value.
             let quotes = bytes[start..sign].iter().filter(|b| **b == b'\'').count();
-            if quotes % 2 == 1 && super::setting::is_attribute(&bytes[floor..sign]) {
+            if quotes % 2 == 1 && super::setting::element_around(&bytes[floor..sign]).is_some() {
                 stop = bytes[sign..stop].iter().position(|b| *b == b'\'').map_or(stop, |i| sign + i);
             }
             self.mapped(start, stop, entity);

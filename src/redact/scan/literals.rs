@@ -1,8 +1,8 @@
 //! Finds literals in one pass, however many rules there are.
 //!
 //! Three bytes at every second position are looked up in a bit table of 32 KiB: the first two choose a word of it, the
-//! third a bit of the word. Each literal is in the table with two neighbouring windows, so one of them falls on an even
-//! position wherever the literal stands; the windows are those that content has least. Only a position whose bit is set
+//! third a bit of the word. Each literal is in the table with a window at an even and one at an odd place in it, so one of them
+//! falls on an even position wherever the literal stands; the windows are those that content has least. Only a position whose bit is set
 //! is compared with literals. Letters are folded for the lookup, so that no lower-case copy of the content is needed.
 //! The cost hardly depends on how many literals there are.
 
@@ -268,9 +268,10 @@ impl Building {
         let Some([a, b, c]) = text.first_chunk::<3>().copied() else { return };
         let entry = |back: i16| Entry { literal, back };
         if text.len() > 3 {
-            let cost = |k: &usize| self.common.of_both([text[*k], text[k + 1], text[k + 2], text[k + 3]]);
-            let k = (0..=(text.len() - 4).min(MAX_BACK)).min_by_key(cost).unwrap_or(0);
-            for k in [k, k + 1] {
+            // One window at an even and one at an odd place, so that one of them is looked up wherever the literal stands.
+            let cost = |k: &usize| self.common.of([text[*k], text[k + 1], text[k + 2]]);
+            let last = (text.len() - 3).min(MAX_BACK);
+            for k in [0, 1].map(|first| (first..=last).step_by(2).min_by_key(cost).unwrap_or(first)) {
                 self.insert([text[k], text[k + 1], text[k + 2]], entry(i16::try_from(k).unwrap_or(0)));
             }
             return;

@@ -23,6 +23,7 @@ mod url;
 pub(super) mod value;
 mod vocabulary;
 pub(super) mod words;
+mod xml;
 mod yaml_secret;
 mod yaml_value;
 

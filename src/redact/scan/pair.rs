@@ -2,6 +2,7 @@
 
 use super::keyvalue::{Key, skip_blank};
 use super::region::indent;
+use super::setting::element_around;
 use super::value::{bare_end, close_of, judge, quote_at};
 use super::words::Class;
 use super::{LOOKAHEAD, Scan};
@@ -43,8 +44,16 @@ impl Scan<'_> {
         if class == Class::Benign {
             return;
         }
+        let bytes = self.bytes;
         let (from, to) = self.object_around(key);
-        if self.value_in(class, from, key.start) || self.value_in(class, key.end, to) || to < key.line.1 {
+        if self.value_in(class, from, key.start) || self.value_in(class, key.end, to) {
+            return;
+        }
+        // `<entry key="password">x</entry>`
+        if let (Some(quotes), Some(element)) = (key.quotes, element_around(&bytes[key.line.0..key.start])) {
+            return self.tag(key, class, element, key.end + usize::from(quotes.level) + 1);
+        }
+        if to < key.line.1 {
             return;
         }
         self.value_below(key, class);

@@ -156,7 +156,7 @@ impl Scan<'_> {
     /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.
     fn closing(&self, key: Key, sign: u8, from: usize, open: Quotes) -> Option<usize> {
         let (bytes, (line_start, line_end)) = (self.bytes, key.line);
-        if open.level == 0 && sign == b'=' && is_attribute(&bytes[line_start..key.start]) {
+        if open.level == 0 && sign == b'=' && element_around(&bytes[line_start..key.start]).is_some() {
             return memchr::memchr(open.quote, &bytes[from..line_end]).map(|i| from + i);
         }
         close_of(bytes, from, line_end, open)
@@ -264,11 +264,13 @@ fn header_end(bytes: &[u8], at: usize, line_end: usize) -> usize {
     end
 }
 
-/// Whether a name behind this text is one of an attribute: `<entry a="b" name=`.
-pub(super) fn is_attribute(before: &[u8]) -> bool {
+/// The element that a name behind this text is an attribute of: `<entry a="b" name=`.
+pub(super) fn element_around(before: &[u8]) -> Option<&[u8]> {
     let near = &before[before.len().saturating_sub(4 << 10)..];
-    memchr::memrchr2(b'<', b'>', near)
-        .is_some_and(|at| near[at] == b'<' && near.get(at + 1).is_some_and(u8::is_ascii_alphabetic))
+    let at = memchr::memrchr2(b'<', b'>', near)?;
+    let inside = near[at..].strip_prefix(b"<")?;
+    let name = inside.split(|b| b.is_ascii_whitespace()).next().unwrap_or_default();
+    inside.first().is_some_and(u8::is_ascii_alphabetic).then_some(name)
 }
 
 /// Whether a line goes on in the next one.

@@ -28,11 +28,34 @@ pub(in crate::redact) enum Class {
 const MAX_KEY: usize = 160;
 const MAX_WORDS: usize = 24;
 
+/// The length of a name, its first and its last eight bytes, which are all of a short name.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    len: usize,
+    head: u64,
+    tail: u64,
+}
+
+impl Ends {
+    fn of(key: &[u8]) -> Self {
+        let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+            (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+            _ => (key.iter().fold(0, |head, b| head << 8 | u64::from(*b)), 0),
+        };
+        Self { len: key.len(), head, tail }
+    }
+
+    fn hash(self) -> u64 {
+        const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let hash = (self.head ^ self.len as u64).wrapping_mul(ODD).rotate_left(29);
+        (hash ^ self.tail).wrapping_mul(ODD) >> 40
+    }
+}
+
 /// A name that was met.
 #[derive(Default)]
 struct Known {
-    /// Its length, its beginning and its end, which are all of a short name.
-    ends: (usize, u64, u64),
+    ends: Ends,
     /// A name of more bytes than these ends have.
     name: Vec<u8>,
     class: Option<Class>,
@@ -41,7 +64,8 @@ struct Known {
 }
 
 impl Known {
-    fn is(&self, key: &[u8], ends: (usize, u64, u64)) -> bool {
+    #[inline]
+    fn is(&self, key: &[u8], ends: Ends) -> bool {
         self.ends == ends && (key.len() <= 16 || self.name == key)
     }
 }
@@ -49,7 +73,6 @@ impl Known {
 /// Classes of names that were met, because content has few names and many of each. Each name has a few places that it
 /// shares with others and takes from the one that has been there longest, so that a look-up costs the same whatever the
 /// names are.
-#[derive(Default)]
 struct Classes {
     places: Vec<Known>,
 }
@@ -64,8 +87,8 @@ impl Classes {
         if self.places.is_empty() {
             self.places.resize_with(Self::PLACES, Known::default);
         }
-        let ends = ends(key);
-        let place = Self::place(ends);
+        let ends = Ends::of(key);
+        let place = ends.hash() as usize & (Self::PLACES - Self::SHARED);
         let places = &mut self.places[place..place + Self::SHARED];
         let found = places.iter().position(|known| known.is(key, ends)).unwrap_or_else(|| {
             places.rotate_right(1);
@@ -78,27 +101,11 @@ impl Classes {
         });
         &mut places[found]
     }
-
-    fn place((len, head, tail): (usize, u64, u64)) -> usize {
-        const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-        let hash = (head ^ len as u64).wrapping_mul(ODD).rotate_left(29);
-        let hash = (hash ^ tail).wrapping_mul(ODD);
-        (hash >> 40) as usize & (Self::PLACES - Self::SHARED)
-    }
-}
-
-/// The length of a name, its first and its last eight bytes.
-fn ends(key: &[u8]) -> (usize, u64, u64) {
-    let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
-        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-        _ => (key.iter().fold(0, |head, b| head << 8 | u64::from(*b)), 0),
-    };
-    (key.len(), head, tail)
 }
 
 thread_local! {
     /// A class depends on nothing but the name and the rule set, so all streams of a thread share them.
-    static CLASSES: RefCell<Classes> = RefCell::default();
+    static CLASSES: RefCell<Classes> = const { RefCell::new(Classes { places: Vec::new() }) };
 }
 
 /// Classifies a name as it stands in the content.

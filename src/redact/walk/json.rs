@@ -12,7 +12,8 @@ use super::super::RedactError;
 use super::super::rules::{RuleSet, engine};
 use super::super::scan::value::judge;
 use super::super::scan::words::{Class, classify};
-use frame::{Frame, Kind, is_last_applied, is_value};
+use super::super::token;
+use frame::{Frame, Key, Kind};
 pub(in crate::redact) use value::Found;
 use value::{Pending, Value, holds_secret};
 
@@ -24,7 +25,7 @@ const MAX_VALUE: usize = 4 << 10;
 const MAX_ANNOTATION: usize = 128 << 10;
 /// Bytes of a key that are looked at.
 const MAX_KEY: usize = 256;
-/// Keys of closed frames whose memory is kept.
+/// Names of closed frames whose memory is kept.
 const SPARE: usize = 64;
 
 #[derive(Clone, Copy)]
@@ -50,7 +51,7 @@ pub(in crate::redact) struct Walker {
     expect_value: bool,
     /// Something stood here that is no JSON. What follows is left to the byte engine up to the end of the line.
     lost: bool,
-    /// Keys of closed frames, to be used again.
+    /// Names of closed frames, to be used again.
     spare: Vec<Vec<u8>>,
     next_expiry: u64,
 }
@@ -109,7 +110,7 @@ impl Walker {
     pub(in crate::redact) fn open_secret(&self, set: &RuleSet) -> Option<(u64, u16)> {
         let State::Text { start, key: false, .. } = self.state else { return None };
         let frame = self.stack.last()?;
-        if is_last_applied(frame) {
+        if frame.key == Key::LastApplied {
             return holds_secret(&self.text).then_some((start + 1, engine::KUBERNETES_SECRET));
         }
         let class = if frame.object { frame.key_class } else { frame.class };
@@ -134,7 +135,7 @@ impl Walker {
     fn is_interesting(&self) -> bool {
         self.stack.last().is_some_and(|f| {
             let class = if f.object { f.key_class } else { f.class };
-            class != Class::Benign || f.is_data || is_value(&f.key) || is_last_applied(f)
+            class != Class::Benign || f.is_data || matches!(f.key, Key::Value | Key::LastApplied)
         })
     }
 
@@ -180,7 +181,7 @@ impl Walker {
         match self.stack.last() {
             // It may be a key whose comma is missing.
             Some(frame) if frame.dull => MAX_KEY,
-            Some(frame) if is_last_applied(frame) => MAX_ANNOTATION,
+            Some(frame) if frame.key == Key::LastApplied => MAX_ANNOTATION,
             _ => MAX_VALUE,
         }
     }
@@ -254,11 +255,16 @@ impl Walker {
         let start = self.offset;
         let key = self.expect_key && self.stack.last().is_some_and(|f| f.object);
         let rest = &bytes[1..];
-        if let Some(len) = memchr::memchr3(b'"', b'\\', b'\n', rest)
-            && rest[len] == b'"'
-        {
+        let len = token::plain_len(rest);
+        if rest.get(len) == Some(&b'"') {
             self.offset += 1 + len as u64;
-            self.end_text(set, start, key, true, &rest[..len.min(self.room())], rest.get(len + 1).copied());
+            let text = &rest[..len.min(self.room())];
+            if key {
+                self.flush(set);
+                self.set_key(text, false);
+            } else {
+                self.end_text(set, start, false, true, text, rest.get(len + 1).copied());
+            }
             self.offset += 1;
             self.expire(set);
             return len + 2;
@@ -273,27 +279,7 @@ impl Walker {
         if self.stack.len() >= MAX_DEPTH {
             return Err(RedactError::Content(format!("JSON is nested deeper than {MAX_DEPTH} levels")));
         }
-        let parent = self.stack.last();
-        let class = match parent {
-            Some(p) if !object && p.object => p.key_class,
-            Some(p) if !object => p.class,
-            _ => Class::Benign,
-        };
-        let under = |name: &[u8]| object && parent.is_some_and(|p| p.object && p.key == name);
-        let mut frame = Frame {
-            object,
-            key: self.spare.pop().unwrap_or_default(),
-            key_class: Class::Benign,
-            class,
-            name: None,
-            values: Vec::new(),
-            kind: Kind::Unknown,
-            data: Vec::new(),
-            is_data: under(b"data") || under(b"stringData"),
-            is_string_data: under(b"stringData"),
-            dull: false,
-        };
-        frame.look();
+        let frame = Frame::inside(self.stack.last(), object);
         self.stack.push(frame);
         self.expect_key = object;
         Ok(())
@@ -301,16 +287,14 @@ impl Walker {
 
     fn close(&mut self, set: &RuleSet) {
         self.flush(set);
-        let Some(mut frame) = self.stack.pop() else { return };
+        let Some(frame) = self.stack.pop() else { return };
         self.expect_key = false;
-        if self.spare.len() < SPARE {
-            frame.key.clear();
-            self.spare.push(std::mem::take(&mut frame.key));
-        }
         if let Some(mut name) = frame.name {
             let class = if frame.values.is_empty() { Class::Benign } else { classify(&name) };
-            name.clear();
-            self.spare.push(name);
+            if self.spare.len() < SPARE {
+                name.clear();
+                self.spare.push(name);
+            }
             for value in frame.values {
                 self.judged(set, class, value.value());
             }
@@ -334,7 +318,7 @@ impl Walker {
     fn end_text(&mut self, set: &RuleSet, start: u64, key: bool, closed: bool, text: &[u8], next: Option<u8>) {
         if key && closed {
             self.flush(set);
-            return self.set_key(text);
+            return self.set_key(text, true);
         }
         let value = Value { start: start + 1, end: self.offset, bare: false, text };
         if closed {

@@ -22,15 +22,9 @@ impl Common {
 
     /// What a look-up of this window costs, roughly.
     pub(super) fn of(&self, window: [u8; 3]) -> u32 {
-        u32::from(self.counts[slot(window)])
-    }
-
-    /// The same for this window at some place and the next one behind it.
-    pub(super) fn of_both(&self, four: [u8; 4]) -> u32 {
-        let [a, b, c, d] = four;
         // Where the sample tells nothing, letters that are rare in words.
-        let rare = four.iter().filter(|b| matches!(b.to_ascii_lowercase(), b'j' | b'q' | b'x' | b'z' | b'_')).count();
-        (self.of([a, b, c]) + self.of([b, c, d])) * 8 + 4_u32.saturating_sub(u32::try_from(rare).unwrap_or(0))
+        let rare = window.iter().filter(|b| matches!(b.to_ascii_lowercase(), b'j' | b'q' | b'x' | b'z' | b'_')).count();
+        u32::from(self.counts[slot(window)]) * 8 + 3_u32.saturating_sub(u32::try_from(rare).unwrap_or(0))
     }
 }
 

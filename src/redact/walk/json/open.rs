@@ -8,7 +8,6 @@ use super::value::{Pending, Value};
 use super::{MAX_KEY, MAX_VALUE, Walker};
 use crate::redact::rules::RuleSet;
 use crate::redact::scan::value::is_json_literal;
-use crate::redact::scan::words::classify;
 use crate::redact::token;
 
 impl Walker {
@@ -34,7 +33,7 @@ impl Walker {
         let object = self.stack.last().is_some_and(|f| f.object);
         match self.current.take() {
             None if !self.expect_value => {}
-            Some(Pending { bare: false, text, .. }) if object => self.set_key(&text),
+            Some(Pending { bare: false, text, .. }) if object => self.set_key(&text, text.contains(&b'\\')),
             open => {
                 self.current = open;
                 return self.lose(set);
@@ -44,14 +43,11 @@ impl Walker {
         self.expect_value = object;
     }
 
-    pub(super) fn set_key(&mut self, text: &[u8]) {
+    pub(super) fn set_key(&mut self, text: &[u8], escaped: bool) {
         let Some(frame) = self.stack.last_mut() else { return };
-        frame.key.clear();
-        let plain = if text.contains(&b'\\') { token::unescape(text) } else { None };
+        let plain = if escaped { token::unescape(text) } else { None };
         let name = plain.as_deref().unwrap_or(text);
-        frame.key.extend_from_slice(&name[..name.len().min(MAX_KEY)]);
-        frame.key_class = classify(&frame.key);
-        frame.look();
+        frame.set_key(&name[..name.len().min(MAX_KEY)]);
     }
 
     /// Ends the value that is open when it stands long ago, so that it can be emitted.

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::frame::{Kind, is_last_applied, is_value};
+use super::frame::{Key, Kind};
 use super::{MAX_ANNOTATION, Walker};
 use crate::redact::rules::{RuleSet, engine};
 use crate::redact::scan::LOOKAHEAD;
@@ -66,17 +66,17 @@ impl Walker {
             if kind == Kind::Unknown {
                 self.stack[depth - 2].data.push(value.kept());
             }
-        } else if is_last_applied(frame) {
+        } else if frame.key == Key::LastApplied {
             // A Secret inside the text of an annotation: nothing of it may stay.
             if holds_secret(value.text) {
                 return self.secret_data(set, value);
             }
         } else if frame.object && !value.bare {
-            match frame.key.as_slice() {
-                b"kind" if value.text == b"Secret" => frame.kind = Kind::Secret,
+            match frame.key {
+                Key::Kind if value.text == b"Secret" => frame.kind = Kind::Secret,
                 // Without a comma between them there may be two.
-                b"kind" if frame.kind == Kind::Unknown => frame.kind = Kind::Other,
-                b"name" | b"key" | b"Name" | b"Key" if frame.name.is_none() => {
+                Key::Kind if frame.kind == Kind::Unknown => frame.kind = Kind::Other,
+                Key::Name if frame.name.is_none() => {
                     let mut name = self.spare.pop().unwrap_or_default();
                     name.extend_from_slice(value.text);
                     frame.name = Some(name);
@@ -88,7 +88,7 @@ impl Walker {
             }
         }
         let Some(frame) = self.stack.last_mut() else { return };
-        if frame.object && is_value(&frame.key) {
+        if frame.key == Key::Value {
             match &frame.name {
                 Some(name) => {
                     let class = classify(name);
@@ -126,6 +126,7 @@ impl Walker {
     }
 
     /// Decides about values whose object is too long to wait for: they are taken for secret where they may be.
+    #[inline]
     pub(super) fn expire(&mut self, set: &RuleSet) {
         // The whole stack is looked at, so not behind every string.
         if self.offset < self.next_expiry {
