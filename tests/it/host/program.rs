@@ -275,6 +275,24 @@ async fn a_container_cannot_make_us_read_the_host() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_user_names_is_read_where_the_files_of_the_process_are_hidden() {
+    let host = Host::new();
+    host.write("proc/77/comm", "kms-server\n");
+    host.write("proc/77/status", "NSpid:\t77\t1\n");
+    host.write("proc/77/cmdline", b"/app/kms-server\0--config-file\0/app/kms.toml\0");
+    host.write("root/app/kms.toml", "of = \"another system\"");
+    host.write("root/data/PRIV-p3/SigningKey/60b7", "share");
+    let set = [("config_file", ""), ("private_directory", "/data"), ("private_prefix", "PRIV-p3")];
+    let run = host.run(&set).await;
+    let entry = run.entry("config/host/kms-server/file");
+    assert_eq!(entry.outcome.as_str(), "forbidden", "{entry:?}");
+    let reason = entry.reason.as_deref().unwrap();
+    assert!(reason.contains("runs in a container") && reason.contains("run as root"), "{reason}");
+    assert_eq!(run.entry("storage/host/kms-server/private").outcome.as_str(), "ok");
+    assert!(!holds(&run, "another system"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn variables_of_the_process_win_over_its_file() {
     let store = s3::Store::new(|_| None).await;
     store.put("parties/PUB-p1/VerfKey/60b7", b"public");
@@ -298,7 +316,7 @@ async fn variables_of_the_process_win_over_its_file() {
     assert_eq!(run.entry("config/host/kms-server/environment").outcome.as_str(), "ok");
     let public = run.json("storage/host/kms-server/public.json");
     assert_eq!((&public["bucket"], &public["objects"][0]["name"]), (&"parties".into(), &"VerfKey/60b7".into()));
-    assert_eq!(public["found_in"], "config/host/kms-server/environment.json");
+    assert_eq!(public["found_in"], "host/environment/kms-server.json");
     assert_eq!(public["endpoint"], format!("http://{}", store.addr));
     let private = run.json("storage/host/kms-server/private.json");
     assert_eq!(
@@ -306,7 +324,7 @@ async fn variables_of_the_process_win_over_its_file() {
         (&"/only-in-the-environment".into(), &"SigningKey/60b7".into())
     );
     // Names of the others are there, and no value is.
-    let kept = run.text("config/host/kms-server/environment.json");
+    let kept = run.text("host/environment/kms-server.json");
     assert!(kept.contains("AWS_SECRET_ACCESS_KEY") && kept.contains("INNOCENT"), "{kept}");
     assert!(!holds(&run, "made-up-"), "{kept}");
 }

@@ -32,7 +32,10 @@ pub(super) struct Process {
 /// What we know of the files that it sees.
 #[derive(Debug, Clone)]
 enum View {
-    Tree(Tree),
+    /// Its own root.
+    Own(Tree),
+    /// That of the host, with what the process may read.
+    Ours(Tree),
     /// It is in a container, and we may not look into that.
     Hidden,
 }
@@ -54,12 +57,12 @@ pub(super) fn find(roots: &HostRoots, name: &str) -> Option<Process> {
     let own = Tree::below(Arc::clone(&dir), "root");
     let status = text(&dir, "status").unwrap_or_default();
     let view = if own.is_visible() {
-        View::Tree(own)
+        View::Own(own)
     } else if is_contained(&status) {
         View::Hidden
     } else {
         // Another user's process shows nothing; then its files can only be ours, but it shall not choose what we read for it.
-        View::Tree(Tree::at(&roots.root).read_by(reader(&status)))
+        View::Ours(Tree::at(&roots.root).read_by(reader(&status)))
     };
     let link = |name: &str| rustix::fs::readlinkat(&dir, name, Vec::new()).ok().map(|link| path_of(link.to_bytes()));
     let cwd = link("cwd").map(|cwd| match link("root") {
@@ -92,13 +95,18 @@ impl Process {
         if path.is_absolute() { Some(path.to_owned()) } else { Some(self.cwd.as_ref()?.join(path)) }
     }
 
+    /// Whether we see its files as it does.
+    pub(super) fn is_visible(&self) -> bool {
+        matches!(self.view, View::Own(_))
+    }
+
     /// The files that it sees.
     ///
     /// # Errors
     /// When it is in a container that we may not look into.
     pub(super) fn tree(&self) -> io::Result<Tree> {
         match &self.view {
-            View::Tree(tree) => Ok(tree.clone()),
+            View::Own(tree) | View::Ours(tree) => Ok(tree.clone()),
             View::Hidden => {
                 let text = format!("process {} runs in a container whose files we may not see", self.pid);
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, text))

@@ -75,7 +75,10 @@ impl List {
         let prefix = found.prefix.trim_matches('/');
         document.prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let place = Path::new(&found.place);
-        let (tree, whole) = match shared.process().await {
+        // Where the files of the process are hidden from us, what the user names stands on this host.
+        let named = self.storage.directory.iter().filter(|p| p.starts_with('{'));
+        let named = named.filter_map(|p| shared.values.fill(p).ok()).any(|p| p == found.place);
+        let (tree, whole) = match shared.process().await.filter(|process| !named || process.is_visible()) {
             Some(process) => (process.tree(), process.whole(place)),
             None => (Ok(Tree::at(&shared.outside.roots.root)), place.is_absolute().then(|| place.to_owned())),
         };
