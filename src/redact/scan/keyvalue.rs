@@ -134,6 +134,10 @@ impl Scan<'_> {
             return;
         }
         let to = memchr::memchr(b'<', rest).map_or(key.line.1, |i| from + i);
+        // `<password>, <password>` is a list of placeholders.
+        if !self.bytes[from..to].iter().any(u8::is_ascii_alphanumeric) && to - from < 4 {
+            return;
+        }
         let class = self.classify(&self.bytes[key.start..key.end]);
         self.judged(class, from, to, None);
     }
