@@ -47,6 +47,7 @@ impl Log {
             // The payload may hold anything, so it goes through the rules like every other line.
             hook.line(&format!("panic: {panic}"));
         }));
+        super::rehearse_panic("log");
         log
     }
 
@@ -54,7 +55,8 @@ impl Log {
     pub(super) fn line(&self, text: &str) {
         let text = self.redactor.text(text.trim_end()).into_inner();
         if self.shown {
-            eprintln!("{text}");
+            // Without what is known to be secret, too: the file goes through the sweep at the end.
+            eprintln!("{}", super::traces::clean(&text));
         }
         if let Ok(mut lines) = self.lines.lock() {
             if lines.text.len() + text.len() > LIMIT {

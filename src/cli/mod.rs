@@ -90,6 +90,7 @@ pub fn run() -> Exit {
             return refused(&error);
         }
     };
+    rehearse_panic("start");
     let output = output::Output::new(&cli.output);
     let result = match cli.command {
         Command::Collect(args) => collect::run(args, &output),
@@ -140,6 +141,19 @@ fn harden() {
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
 }
+
+/// Panics where `CASEFILE_REHEARSE_PANIC=PLACE:TEXT` asks for it, so that a test can see what the whole program prints then. Releases do
+/// not have it.
+#[cfg(debug_assertions)]
+fn rehearse_panic(place: &str) {
+    let asked = std::env::var("CASEFILE_REHEARSE_PANIC").unwrap_or_default();
+    if let Some((_, text)) = asked.split_once(':').filter(|(at, _)| *at == place) {
+        panic!("{text}");
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn rehearse_panic(_place: &str) {}
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{Output, Progress};
+use super::traces;
 use crate::model::size;
 use crate::model::{Event, LedgerEntry, Outcome};
 
@@ -41,12 +42,13 @@ impl Reporter {
             Self::Bars(bars) => bars.event(event),
             Self::Lines(lines) => {
                 if let Some(line) = lines.event(event) {
-                    eprintln!("{line}");
+                    // What the client sent is known from the beginning.
+                    eprintln!("{}", traces::clean(&line));
                 }
             }
             Self::Json => {
                 if let Ok(line) = serde_json::to_string(event) {
-                    eprintln!("{line}");
+                    eprintln!("{}", traces::clean(&line));
                 }
             }
             Self::None => {}
@@ -119,7 +121,7 @@ impl Bars {
                 self.message();
             }
             Event::Notice { text } => {
-                let _ = self.multi.println(text);
+                let _ = self.multi.println(traces::clean(text));
             }
             Event::Packing { artifacts } => self.total.set_message(format!("packing {artifacts} files")),
         }

@@ -74,6 +74,8 @@ pub(super) struct Session {
     exposed: Vec<String>,
     /// What services take from outside of the profile.
     ambient: services::Ambient,
+    /// What the client proves itself with, to clusters and to AWS.
+    credentials: kubernetes::Credentials,
 }
 
 /// Why the cluster is not read.
@@ -109,7 +111,13 @@ impl Session {
             parameters(chosen, &profile.set)?;
         }
         let on_host = selection.only_host() || chosen.as_ref().is_some_and(|p| p.id == "host");
-        let (cluster, mut no_cluster) = if on_host { (None, None) } else { connect(connection).await? };
+        let options = connect_options(connection);
+        let mut credentials =
+            if on_host { kubernetes::Credentials::default() } else { kubernetes::Credentials::of(&options) };
+        super::aws::credentials(&mut credentials);
+        // Before the first request: a server may quote what it was sent.
+        credentials.secrets.iter().chain(&credentials.settings).for_each(|secret| super::traces::remember(secret));
+        let (cluster, mut no_cluster) = if on_host { (None, None) } else { connect(connection, options).await? };
         let mut doubt = None;
         let mut found_by = None;
         let ambient = ambient(&profile.set);
@@ -139,7 +147,19 @@ impl Session {
         let parameters = parameters(&found, &profile.set)?;
         let exposed = exposed(&found, &profile.set);
         let aws = super::aws::access();
-        Ok(Self { profile: found, parameters, namespaces, cluster, no_cluster, aws, doubt, found_by, exposed, ambient })
+        Ok(Self {
+            profile: found,
+            parameters,
+            namespaces,
+            cluster,
+            no_cluster,
+            aws,
+            doubt,
+            found_by,
+            exposed,
+            ambient,
+            credentials,
+        })
     }
 
     /// The parameters for the manifest: of a credential only that it was set.
@@ -149,11 +169,12 @@ impl Session {
         self.parameters.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()
     }
 
-    /// The credentials among the parameters and in the environment of services.
+    /// The credentials among the parameters, in the environment of services, and of the client.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let secret = |name: &str| self.profile.parameters.get(name).is_some_and(|p| p.secret);
         let given = self.parameters.iter().filter(move |(name, _)| secret(name)).map(|(_, value)| value.as_str());
-        given.chain(self.ambient.env.get("PGPASSWORD").map(String::as_str))
+        let client = self.credentials.secrets.iter().chain(&self.credentials.settings).map(|secret| secret.as_str());
+        given.chain(self.ambient.env.get("PGPASSWORD").map(String::as_str)).chain(client)
     }
 
     /// The items to run, before `--only` and `--skip`.
@@ -359,8 +380,8 @@ fn lives_outside(profile: &Profile) -> bool {
     services && !in_pods
 }
 
-async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Option<NoCluster>)> {
-    let options = kubernetes::ConnectOptions {
+fn connect_options(args: &ConnectionArgs) -> kubernetes::ConnectOptions {
+    kubernetes::ConnectOptions {
         kubeconfig: args.kubeconfig.clone(),
         kubeconfig_env: std::env::var_os("KUBECONFIG"),
         home: std::env::home_dir(),
@@ -368,7 +389,13 @@ async fn connect(args: &ConnectionArgs) -> anyhow::Result<(Option<Cluster>, Opti
         as_user: args.as_user.clone(),
         as_groups: args.as_group.clone(),
         request_timeout: args.request_timeout,
-    };
+    }
+}
+
+async fn connect(
+    args: &ConnectionArgs,
+    options: kubernetes::ConnectOptions,
+) -> anyhow::Result<(Option<Cluster>, Option<NoCluster>)> {
     let asked = args.kubeconfig.is_some() || args.context.is_some() || options.kubeconfig_env.is_some();
     let (outcome, named) = match Cluster::connect(options).await {
         Ok(cluster) => return Ok((Some(cluster), None)),

@@ -18,6 +18,8 @@ use super::{CorrelationKey, Format, Match, ObjectStream, RedactError, Redacted, 
 
 /// Most distinct ids that are counted one by one.
 const MAX_DISTINCT: usize = 1 << 20;
+/// Pieces of a long credential that are searched.
+const PIECE: usize = 256;
 
 /// The rules, the key and the counters of one run. Cheap to clone; safe to share between tasks.
 #[derive(Clone)]
@@ -129,7 +131,22 @@ impl Redactor {
 
     /// Takes note of a credential that the program itself was given, so that it is found wherever it stands.
     pub fn remember(&self, secret: &str) {
-        self.confirm(super::rules::engine::PASSWORD, secret.as_bytes());
+        let note = |piece: &str| self.confirm(super::rules::engine::PASSWORD, piece.as_bytes());
+        let secret = secret.trim();
+        if secret.contains('\n') || secret.contains("-----BEGIN ") {
+            // A key: each of its lines.
+            return secret.lines().map(str::trim).filter(|line| !line.starts_with("-----")).for_each(note);
+        }
+        note(secret);
+        if let [_, _, signature] = secret.split('.').collect::<Vec<_>>()[..] {
+            note(signature);
+        }
+        // The sweep searches for no longer ones, so what is longer is searched in pieces.
+        if secret.len() > PIECE {
+            secret.as_bytes().chunks(PIECE).filter_map(|piece| std::str::from_utf8(piece).ok()).for_each(note);
+        }
+        // What is given as `name=value` is secret when its name says so.
+        drop(self.text(secret));
     }
 
     /// Redacts a short text: a name, a path, an error message, one log line.

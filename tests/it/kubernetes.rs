@@ -4,6 +4,7 @@ mod commands;
 mod connection;
 mod credentials;
 mod deprecated;
+mod echo;
 mod fake;
 mod grpc;
 mod inside;

@@ -29,6 +29,8 @@ mod redact_matrix;
 mod redact_memory;
 mod redact_nesting;
 mod redact_own;
+mod redact_policy;
+mod redact_process;
 mod redact_properties;
 mod redact_rules;
 mod redact_structure;

@@ -43,7 +43,10 @@ pub(super) async fn find(options: &ConnectOptions) -> Result<Found, ConnectError
 }
 
 /// The merged file or files, with the name for errors; none where there is nothing to read.
-fn read(options: &ConnectOptions, tried: &mut Vec<String>) -> Result<Option<(Kubeconfig, String)>, ConnectError> {
+pub(super) fn read(
+    options: &ConnectOptions,
+    tried: &mut Vec<String>,
+) -> Result<Option<(Kubeconfig, String)>, ConnectError> {
     if let Some(path) = &options.kubeconfig {
         return Ok(Some((read_file(path)?, path.display().to_string())));
     }

@@ -9,6 +9,7 @@
 mod answer;
 mod api;
 mod connect;
+mod credentials;
 mod deprecated;
 mod detect;
 mod discovery;
@@ -42,6 +43,7 @@ mod websocket;
 
 pub use api::Cluster;
 pub use connect::{ConnectError, ConnectOptions};
+pub use credentials::Credentials;
 pub use detect::Detection;
 pub use plan::{Outside, plan};
 pub use pods::spawned_access;

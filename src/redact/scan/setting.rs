@@ -64,7 +64,12 @@ impl Scan<'_> {
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
             let at = if bytes.get(at) == Some(&b'[') { at + 1 } else { at };
             let (from, to) = match quote_at(bytes, at, line_end) {
-                Some((open, from)) => (from, self.closing(key, sign, from, open).unwrap_or(line_end)),
+                Some((open, from)) => {
+                    // A quote that ends the line closes it, whatever stands in front.
+                    let last = bytes[from..line_end].trim_ascii_end();
+                    let to = from + last.strip_suffix(&[open.quote]).unwrap_or(last).len();
+                    (from, self.closing(key, sign, from, open).unwrap_or(to))
+                }
                 None => (at, self.header_end(at, line_end)),
             };
             return if class == Class::Secret(engine::COOKIE) {

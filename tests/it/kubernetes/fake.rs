@@ -27,6 +27,8 @@ pub(super) struct Ask {
     pub(super) path: String,
     pub(super) query: String,
     pub(super) accept: String,
+    /// The `Authorization` header.
+    pub(super) authorization: String,
     /// How often the same path was asked for before.
     pub(super) before: usize,
 }
@@ -129,7 +131,8 @@ async fn answer(
         *count - 1
     };
     let accept = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-    let ask = Ask { path, query, accept, before };
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let ask = Ask { path, query, accept, authorization: authorization.to_owned(), before };
     let reply = handler(&ask).unwrap_or_else(|| default(&ask));
     let response = Response::builder();
     Ok(match reply {
