@@ -33,9 +33,11 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
     };
     let mut needed: BTreeSet<Access> = items.iter().flat_map(|item| item.access()).collect();
     needed.extend(kubernetes::spawned_access(&session.profile, &session.namespaces));
-    let needed: Vec<Access> = needed.into_iter().collect();
+    let mut needed: Vec<Access> = needed.into_iter().collect();
+    let unseen = kubernetes::out_of_sight(cluster, &needed, &session.namespaces).await;
+    needed.retain(|access| !unseen.iter().any(|(other, _)| other == access));
     if args.role {
-        print!("{}", kubernetes::role_yaml(&needed, "casefile"));
+        print!("{}{}", remark(&unseen), kubernetes::role_yaml(&needed, "casefile"));
         return Ok(Exit::Complete);
     }
     let verdicts = kubernetes::review(cluster, &needed).await;
@@ -49,6 +51,7 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
             serde_json::to_string_pretty(&json!({
                 "server": traces::clean(cluster.server()), "version": cluster.version(), "profile": session.profile.id,
                 "namespaces": session.namespaces, "rights": rows,
+                "left_out": unseen.iter().map(|(access, why)| json!({"access": access, "reason": traces::clean(why)})).collect::<Vec<_>>(),
             }))?
         );
     } else {
@@ -59,9 +62,10 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
                 Verdict::Denied(reason) => ("no ", traces::clean(reason)),
                 Verdict::Unknown(reason) => ("?  ", traces::clean(reason)),
             };
-            let place = access.namespace.as_deref().map_or_else(|| "cluster".to_owned(), |n| format!("namespace {n}"));
-            let group = if access.group.is_empty() { String::new() } else { format!(".{}", access.group) };
-            println!("{mark} {:6} {}{group} ({place}) {reason}", access.verb, access.resource);
+            println!("{mark} {} {reason}", right(access));
+        }
+        for (access, why) in &unseen {
+            println!("-   {} not asked: {}", right(access), traces::clean(why));
         }
         println!();
         if missing.is_empty() {
@@ -72,4 +76,21 @@ async fn doctor(args: Args, output: Output) -> anyhow::Result<Exit> {
         }
     }
     Ok(if missing.is_empty() { Exit::Complete } else { Exit::Incomplete })
+}
+
+/// A right on one line.
+fn right(access: &Access) -> String {
+    let place = access.namespace.as_deref().map_or_else(|| "cluster".to_owned(), |n| format!("namespace {n}"));
+    let group = if access.group.is_empty() { String::new() } else { format!(".{}", access.group) };
+    format!("{:6} {}{group} ({place})", access.verb, access.resource)
+}
+
+/// The comment above a role about what it leaves out.
+fn remark(unseen: &[(Access, String)]) -> String {
+    let mut text = String::new();
+    for (access, why) in unseen {
+        let line = format!("{}: {}", right(access), traces::clean(why));
+        text.push_str(&format!("# Left out: {}\n", line.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    text
 }

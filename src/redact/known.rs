@@ -50,7 +50,7 @@ impl Known {
             return;
         }
         let inside = Inside::default();
-        let env = Env { set, ids, format: Format::Text, layers: Layers::ALL, inside: Some(&inside) };
+        let env = Env { set, ids, format: Format::Text, layers: Layers::ALL, within: None, inside: Some(&inside) };
         let mut spans = Vec::new();
         scan::scan(env, value, false, &mut Scratch::default(), &mut spans);
         for span in spans.iter().filter(|s| s.end <= value.len() && s.end - s.start < value.len()) {

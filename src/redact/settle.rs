@@ -17,6 +17,7 @@ const AGAIN: usize = 3;
 pub(super) struct Settled {
     first: Lines,
     again: [Look; AGAIN],
+    format: Format,
     /// What a look gave, and what the next one makes of it.
     pieces: [Redacted<Vec<u8>>; 2],
 }
@@ -34,6 +35,7 @@ impl Settled {
         Self {
             again: std::array::from_fn(look),
             first: Lines::new(redactor, file, format),
+            format,
             pieces: [Redacted::buffer(), Redacted::buffer()],
         }
     }
@@ -72,7 +74,7 @@ impl Settled {
         let [piece, next] = &mut self.pieces;
         let mut before = &mut self.first;
         for look in &mut self.again {
-            if before.replaced().is_empty() && look.lines.is_idle() {
+            if before.replaced().is_empty() && look.lines.is_idle() && self.format != Format::Toml {
                 look.inside = piece.get().last().map_or(look.inside, |b| !ends_line(*b));
             } else {
                 look.take(piece.get(), before.replaced(), next)?;
@@ -100,7 +102,7 @@ impl Look {
         while at < text.len() {
             if self.inside {
                 let end = line_end(at);
-                out.inner_mut().extend_from_slice(&text[at..end]);
+                self.lines.pass(&text[at..end], out);
                 self.inside = !ends_line(text[end - 1]);
                 at = end;
             } else if self.lines.is_idle() {
@@ -110,7 +112,7 @@ impl Look {
                 let start = replaced
                     .get(next)
                     .map_or(text.len(), |r| memchr::memrchr2(b'\n', 0, &text[at..*r]).map_or(at, |i| at + i + 1));
-                out.inner_mut().extend_from_slice(&text[at..start]);
+                self.lines.pass(&text[at..start], out);
                 self.inside = start == text.len() && !ends_line(text[start - 1]);
                 at = line_end(start);
                 self.lines.push(&text[start..at], out)?;

@@ -6,7 +6,7 @@ use super::hidden::Raw;
 use super::layers::{Counts, Layer};
 use super::pseudonym::{Found, Pseudonym};
 use super::rules::RuleSet;
-use super::scan::{self, Env, Region, Scratch};
+use super::scan::{self, Env, Region, Scratch, toml_text};
 use super::span::{Quotes, Span, union};
 use super::token::{Id, replacement};
 use super::trace::Trace;
@@ -36,6 +36,8 @@ pub(super) struct Lines {
     base: u64,
     /// A secret without end that is being dropped.
     swallow: Option<Region>,
+    /// TOML: the string of several lines in which what was not emitted yet begins.
+    within: toml_text::Inside,
     walker: Option<Walker>,
     /// How far the walker has come, as an offset in the document.
     walked: u64,
@@ -71,6 +73,7 @@ impl Lines {
             seen: 0,
             base: 0,
             swallow: None,
+            within: None,
             walker: walks.then(Walker::new),
             walked: 0,
             found: Vec::new(),
@@ -99,6 +102,14 @@ impl Lines {
     /// Whether nothing is held back.
     pub(super) fn is_idle(&self) -> bool {
         self.buffer.is_empty() && self.swallow.is_none()
+    }
+
+    /// Lets text go by that needs no look.
+    pub(super) fn pass(&mut self, text: &[u8], out: &mut Redacted<Vec<u8>>) {
+        if self.format == Format::Toml {
+            self.within = toml_text::follow(text, self.within, |_, _| ());
+        }
+        out.inner_mut().extend_from_slice(text);
     }
 
     /// Where replacements begin in what was emitted since the last call of [`Lines::forget_replaced`].
@@ -139,7 +150,7 @@ impl Lines {
         self.found.clear();
         self.spans.clear();
         self.names.clear();
-        (self.seen, self.base, self.walked, self.swallow) = (0, 0, 0, None);
+        (self.seen, self.base, self.walked, self.swallow, self.within) = (0, 0, 0, None, None);
         (self.failed, self.changed) = (false, false);
         self.replaced.clear();
         let walks = walk && self.format == Format::Json && self.redactor.inner().layers.walker;
@@ -233,7 +244,7 @@ impl Lines {
         let end = region.end(&self.buffer, self.seen, last);
         let drop = match (end, region) {
             (Some(end), _) => end,
-            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued) => {
+            (None, Region::Indent(_) | Region::Pem(_) | Region::Base64 | Region::Continued | Region::Heredoc(_)) => {
                 memchr::memrchr(b'\n', &self.buffer[self.seen..]).map_or(self.seen, |i| self.seen + i + 1)
             }
             (None, Region::Delimiter(text)) => (self.buffer.len() + 1).saturating_sub(text.len()).max(self.seen),
@@ -351,7 +362,14 @@ impl Lines {
     fn scan(&mut self, end: usize, more: bool) -> scan::Outcome {
         self.spans.clear();
         let inner = self.redactor.inner();
-        let env = Env { set: &inner.set, ids: &inner.ids, format: self.format, layers: inner.layers, inside: None };
+        let env = Env {
+            set: &inner.set,
+            ids: &inner.ids,
+            format: self.format,
+            layers: inner.layers,
+            within: self.within,
+            inside: None,
+        };
         let outcome = scan::scan(env, &self.buffer[..end], more, &mut self.scratch, &mut self.spans);
         let (base, seen) = (self.base, self.seen);
         for (start, stop, rule, bare) in &self.found {
@@ -444,6 +462,9 @@ impl Lines {
 
     /// Forgets what was emitted but for `keep` bytes of context.
     fn drain(&mut self, upto: usize, keep: usize) {
+        if self.format == Format::Toml {
+            self.within = toml_text::follow(&self.buffer[self.seen..upto], self.within, |_, _| ());
+        }
         let from = upto.saturating_sub(keep);
         if let Some(trace) = &mut self.trace {
             trace.pass(&self.buffer[self.seen..upto]);

@@ -1,6 +1,6 @@
 //! Every artifact that the profile's README promises in place of a guide's command is really planned or produced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use casefile::bundle;
@@ -141,13 +141,65 @@ const COMMANDS: &[&str] = &[
     "tar -czf",
 ];
 
+/// Rows of the page as cells, by the section that they stand in.
+fn sections() -> BTreeMap<String, Vec<Vec<String>>> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/kms/README.md")).unwrap();
+    let (mut all, mut section) = (BTreeMap::new(), String::new());
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            title.clone_into(&mut section);
+        } else if line.starts_with("| `") {
+            let cells =
+                line.replace("\\|", "\u{1}").trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect();
+            all.entry(section.clone()).or_insert_with(Vec::new).push(cells);
+        }
+    }
+    all
+}
+
 #[test]
 fn every_command_of_the_guides_has_a_row() {
-    let commands: Vec<String> = promised().into_iter().map(|(_, command)| command.replace('\u{1}', "\\|")).collect();
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/kms/README.md")).unwrap();
-    let rows: Vec<&str> = page.lines().filter(|l| l.starts_with("| `")).filter_map(|l| l.split(" | ").next()).collect();
-    let lacking: Vec<&&str> = (COMMANDS.iter())
-        .filter(|c| !commands.iter().any(|own| own.contains(**c)) && !rows.iter().any(|row| row.contains(**c)))
-        .collect();
+    let sections = sections();
+    for title in ["Information gathering", "Health assessment", "Log analysis", "Automated diagnostics"] {
+        assert!(sections.get(title).is_some_and(|rows| rows.len() > 5), "{title}: {:?}", sections.keys());
+    }
+    let rows: Vec<String> = sections.values().flatten().map(|cells| cells[0].replace('\u{1}', "\\|")).collect();
+    let lacking: Vec<&&str> = COMMANDS.iter().filter(|c| !rows.iter().any(|row| row.contains(**c))).collect();
     assert!(lacking.is_empty(), "profiles/kms/README.md has no row for {lacking:?}");
+    // The other way round: no row is of something that the guides do not say.
+    let unknown: Vec<&String> = (sections.iter())
+        .filter(|(title, _)| *title != "Alerts and rules")
+        .flat_map(|(_, rows)| rows.iter().map(|cells| &cells[0]))
+        .filter(|row| !COMMANDS.iter().any(|c| row.replace('\u{1}', "\\|").contains(c)))
+        .collect();
+    assert!(unknown.is_empty(), "commands of no guide, or not in the list of this test: {unknown:?}");
+}
+
+/// What the profile collects from a pod and from the program of a host, as the page writes it.
+fn collected() -> Vec<String> {
+    let kms = profile::find_builtin("kms").unwrap();
+    let mut all: Vec<&String> = kms.exec.iter().map(|e| &e.artifact).collect();
+    all.extend(kms.http.iter().map(|h| &h.artifact));
+    all.extend(kms.grpc.iter().filter(|g| g.pods.is_some()).map(|g| &g.artifact));
+    all.extend(kms.probe.iter().map(|p| &p.artifact));
+    all.extend(kms.storage.iter().map(|s| &s.artifact));
+    let program = kms.host.program.as_ref().unwrap();
+    all.extend([&program.artifact].into_iter().chain(&program.environment));
+    all.into_iter().map(|artifact| artifact.replace("{namespace}", "<ns>").replace("{pod}", "<pod>")).collect()
+}
+
+#[test]
+fn everything_that_the_profile_collects_is_on_the_page() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/kms/README.md")).unwrap();
+    let said: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+    let named = |artifact: &str| {
+        // The same file of the program of a host, and any vault.
+        let host = artifact.replace("<ns>/<pod>", "host/kms-server");
+        said.iter().any(|own| *own == artifact || *own == host || fits(own, artifact))
+    };
+    let lacking: Vec<String> = collected().into_iter().filter(|artifact| !named(artifact)).collect();
+    assert!(
+        collected().len() > 15 && lacking.is_empty(),
+        "profiles/kms/README.md does not say where {lacking:?} comes in"
+    );
 }

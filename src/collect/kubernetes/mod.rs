@@ -45,5 +45,5 @@ pub use connect::{ConnectError, ConnectOptions};
 pub use detect::Detection;
 pub use plan::{Outside, plan};
 pub use pods::spawned_access;
-pub use review::{Verdict, review};
+pub use review::{Verdict, out_of_sight, review};
 pub use role::role_yaml;

@@ -15,7 +15,7 @@ use crate::collect::placeholder::Values;
 use crate::collect::services::{Http, begin_prometheus};
 use crate::collect::{CollectError, Done, Item, Lane, Sink};
 use crate::model::{Access, Effect, ItemId};
-use crate::profile::Profile;
+use crate::profile::{self, Profile};
 
 /// Where a Prometheus usually runs, beside the namespaces of the run.
 const USUAL: [&str; 2] = ["monitoring", "observability"];
@@ -23,7 +23,7 @@ const USUAL: [&str; 2] = ["monitoring", "observability"];
 const FOUND_MAX: usize = 32;
 /// The port of Prometheus, and what it is called.
 const PORT: u16 = 9090;
-const WEB: [&str; 2] = ["web", "http-web"];
+const WEB: [&str; 5] = ["web", "http-web", "https-web", "https", "tls"];
 /// Programs beside it whose names hold its name.
 const OTHERS: [&str; 5] = ["adapter", "alertmanager", "exporter", "operator", "pushgateway"];
 
@@ -33,6 +33,8 @@ pub(super) struct PrometheusItem {
     cluster: Cluster,
     namespaces: Vec<String>,
     series: Vec<String>,
+    /// What to try where it wants a login or cannot be reached.
+    advice: String,
 }
 
 /// The item for a profile that knows a Prometheus whose address is not set; none for others.
@@ -50,7 +52,17 @@ pub(super) fn item(
         cluster: cluster.clone(),
         namespaces: namespaces.to_vec(),
         series: own.series.iter().filter_map(|query| values.fill(query).ok()).collect(),
+        advice: advice(own),
     }))
+}
+
+/// How the user names it, and hands in a token. `NAME=VALUE` of a token would be redacted, whatever the value.
+fn advice(own: &profile::Prometheus) -> String {
+    let parameter = |template: &str| template.strip_prefix('{')?.strip_suffix('}').map(str::to_owned);
+    let url = parameter(&own.url).unwrap_or_else(|| "prometheus".to_owned());
+    let token = own.auth.token.as_deref().and_then(parameter);
+    let token = token.map_or_else(String::new, |token| format!(", and the parameter {token} with @FILE for its token"));
+    format!("try: --set {url}=URL{token}")
 }
 
 impl PrometheusItem {
@@ -59,14 +71,20 @@ impl PrometheusItem {
         found.sort_by_key(|f| (!self.namespaces.contains(&f.service.namespace), f.headless, f.place()));
         let others: Vec<String> = found.iter().skip(1).map(Found::place).take(3).collect();
         let Some(first) = found.into_iter().next() else {
-            return Err(CollectError::NotApplicable(
-                "no service of the cluster is that of a Prometheus (try: --set prometheus=URL)".to_owned(),
-            ));
+            return Err(CollectError::NotApplicable(format!(
+                "no service of the cluster is that of a Prometheus ({})",
+                self.advice
+            )));
         };
         let place = first.place();
         let way = Arc::new(ServiceWay::new(self.cluster.clone(), first.service));
         let http = Http::over(way, format!("service {place}"), self.cluster.request_timeout())?;
-        let mut done = begin_prometheus(sink, http, self.id.as_str(), &self.series).await?;
+        // The API server takes our own credentials off a request, so a login of the service cannot be passed on.
+        let began = begin_prometheus(sink, http, self.id.as_str(), &self.series).await;
+        let mut done = began.map_err(|error| match error {
+            CollectError::Forbidden(text) => CollectError::Forbidden(format!("{text} ({})", self.advice)),
+            other => other,
+        })?;
         let others = if others.is_empty() { String::new() } else { format!("; not asked: {}", others.join(", ")) };
         done.reason = Some(format!("found as service {place}{others}"));
         Ok(done)
@@ -207,6 +225,7 @@ struct Spec {
 #[serde(default, rename_all = "camelCase")]
 struct ServicePort {
     name: Option<String>,
+    app_protocol: Option<String>,
     port: u16,
     target_port: Option<Value>,
 }
@@ -239,9 +258,20 @@ fn judge(object: Object) -> Option<Found> {
         Some(Value::Number(number)) => number.to_string(),
         _ => port.port.to_string(),
     };
+    let https = [&port.name, &port.app_protocol].into_iter().flatten().any(|said| {
+        let said = said.to_ascii_lowercase();
+        said.contains("https") || said == "tls"
+    });
     Some(Found {
         headless: spec.cluster_ip.is_some_and(|ip| ip == "None"),
-        service: Service { namespace, name, port: port.port, target, selector: spec.selector.unwrap_or_default() },
+        service: Service {
+            namespace,
+            name,
+            port: port.port,
+            https: https || port.port == 443,
+            target,
+            selector: spec.selector.unwrap_or_default(),
+        },
     })
 }
 
@@ -254,6 +284,21 @@ mod tests {
     fn port(name: &str, labels: &Value, ports: &Value) -> Option<u16> {
         let object = json!({"metadata": {"name": name, "namespace": "n", "labels": labels}, "spec": {"ports": ports}});
         judge(serde_json::from_value(object).unwrap()).map(|f| f.service.port)
+    }
+
+    #[test]
+    fn ports_with_tls_are_known_by_their_name_protocol_or_number() {
+        let https = |port: Value| {
+            let object = json!({"metadata": {"name": "prometheus-k8s", "namespace": "n",
+                "labels": {"app.kubernetes.io/name": "prometheus"}}, "spec": {"ports": [port]}});
+            judge(serde_json::from_value(object).unwrap()).map(|f| f.service.https)
+        };
+        assert_eq!(https(json!({"name": "web", "port": 9090})), Some(false));
+        assert_eq!(https(json!({"name": "https", "port": 9091})), Some(true));
+        assert_eq!(https(json!({"name": "https-web", "port": 9090})), Some(true));
+        assert_eq!(https(json!({"name": "web", "port": 9091, "appProtocol": "https"})), Some(true));
+        assert_eq!(https(json!({"name": "web", "port": 443})), Some(true));
+        assert_eq!(https(json!({"name": "grpc", "port": 10901})), None);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Which rights the user has, as the server judges.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Method};
 use kube::client::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::api::Cluster;
+use super::api::{Cluster, escaped};
 use crate::collect::{CollectError, retry};
 use crate::model::Access;
 
@@ -81,6 +83,31 @@ async fn ask(cluster: &Cluster, access: &Access) -> Result<Verdict, CollectError
         tokio::time::sleep(wait).await;
         attempt += 1;
     }
+}
+
+/// The rights that are only of use in a namespace that is not there, or of which the user cannot see whether it is, each with why.
+/// `sure` are the namespaces of which that need not be asked.
+///
+/// Where a Prometheus usually runs is a guess; a role for a namespace that does not exist cannot be applied.
+pub async fn out_of_sight(cluster: &Cluster, accesses: &[Access], sure: &[String]) -> Vec<(Access, String)> {
+    let namespaces: BTreeSet<&str> = accesses
+        .iter()
+        .filter_map(|access| access.namespace.as_deref())
+        .filter(|namespace| !sure.iter().any(|own| own == namespace))
+        .collect();
+    let mut out = Vec::new();
+    for namespace in namespaces {
+        let path = format!("/api/v1/namespaces/{}", escaped(namespace));
+        let why = match cluster.get(None, &path, "application/json", SIZE_MAX).await {
+            Ok(Ok(_)) => continue,
+            Ok(Err(refusal)) if refusal.code == 404 => "the namespace does not exist".to_owned(),
+            Ok(Err(refusal)) => format!("whether the namespace exists cannot be seen ({})", refusal.into_error()),
+            Err(error) => format!("whether the namespace exists cannot be seen ({error})"),
+        };
+        let own = accesses.iter().filter(|access| access.namespace.as_deref() == Some(namespace));
+        out.extend(own.map(|access| (access.clone(), why.clone())));
+    }
+    out
 }
 
 fn attributes(access: &Access) -> serde_json::Value {

@@ -2,12 +2,13 @@
 //! is refused.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream;
 use http::response::Parts;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 use kube::client::Body;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -21,6 +22,8 @@ use crate::model::Access;
 
 /// A body up to this size is looked at for a refusal of the API server; of a service's own refusals no more is kept.
 const STATUS_MAX: usize = 64 << 10;
+/// What servers written in Go say to plain HTTP.
+const WANTS_TLS: &[u8] = b"HTTP request to an HTTPS server";
 /// Pods of a service that are looked at for one that runs, and the size of their list.
 const PODS: u32 = 20;
 const PODS_MAX: usize = 8 << 20;
@@ -36,6 +39,8 @@ pub(super) struct Service {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) port: u16,
+    /// Whether it speaks TLS, as far as the service says.
+    pub(super) https: bool,
     /// Where the port leads in the pods: a number or a name.
     pub(super) target: String,
     /// Labels of its pods; empty where somebody else says which they are.
@@ -49,12 +54,15 @@ type Behind = (String, Option<String>, u16);
 pub(super) struct ServiceWay {
     cluster: Cluster,
     service: Service,
+    /// Whether it speaks TLS; a program that refuses plain HTTP says so itself.
+    https: AtomicBool,
     behind: OnceCell<Behind>,
 }
 
 impl ServiceWay {
     pub(super) fn new(cluster: Cluster, service: Service) -> Self {
-        Self { cluster, service, behind: OnceCell::new() }
+        let https = AtomicBool::new(service.https);
+        Self { cluster, service, https, behind: OnceCell::new() }
     }
 
     async fn ask(&self, path: &str) -> Result<reqwest::Response, CollectError> {
@@ -86,14 +94,30 @@ impl ServiceWay {
 
     /// Asks through the API server; a refusal is the API server's own.
     async fn proxied(&self, path: &str) -> Result<Result<reqwest::Response, Refusal>, CollectError> {
+        if let Some(answer) = self.proxied_as(self.https.load(Ordering::Relaxed), path).await? {
+            return Ok(answer);
+        }
+        self.https.store(true, Ordering::Relaxed);
+        let answer = self.proxied_as(true, path).await?;
+        answer.ok_or_else(|| CollectError::Failed("it wants neither TLS nor plain HTTP".to_owned()))
+    }
+
+    /// Asks with or without TLS behind the API server; none when the service does not take plain HTTP.
+    async fn proxied_as(
+        &self,
+        https: bool,
+        path: &str,
+    ) -> Result<Option<Result<reqwest::Response, Refusal>>, CollectError> {
         let Service { namespace, name, port, .. } = &self.service;
+        // The API server checks no certificate on this way; the right to ask it is what protects the answer.
+        let scheme = if https { "https:" } else { "" };
         let proxied =
-            format!("/api/v1/namespaces/{}/services/{}:{port}/proxy{path}", escaped(namespace), escaped(name));
+            format!("/api/v1/namespaces/{}/services/{scheme}{}:{port}/proxy{path}", escaped(namespace), escaped(name));
         let response = self.cluster.send(Method::GET, &proxied, HeaderMap::new(), Body::empty()).await?;
         let (head, body) = response.into_parts();
         let mut chunks = self.cluster.chunks(body);
         if head.status.is_success() {
-            return Ok(Ok(streamed(Answer { head, chunks, _connection: None })));
+            return Ok(Some(Ok(streamed(Answer { head, chunks, _connection: None }))));
         }
         let mut held = Vec::new();
         // A body that breaks off does not change what the status says.
@@ -103,11 +127,17 @@ impl ServiceWay {
                 break;
             }
         }
+        if !https && head.status == StatusCode::BAD_REQUEST && memchr::memmem::find(&held, WANTS_TLS).is_some() {
+            return Ok(None);
+        }
         let refusal = Refusal::parse(head.status.as_u16(), &head.headers, &held);
-        if refusal.from_api { Ok(Err(refusal)) } else { Ok(Ok(response_of(head, held.into()))) }
+        Ok(Some(if refusal.from_api { Err(refusal) } else { Ok(response_of(head, held.into())) }))
     }
 
     async fn forwarded(&self, path: &str) -> Result<reqwest::Response, CollectError> {
+        if self.https.load(Ordering::Relaxed) {
+            return Err(CollectError::NotApplicable("it speaks TLS, which is not tried on that way".to_owned()));
+        }
         let (pod, node, port) = self.behind.get_or_try_init(|| self.find_pod()).await?;
         let at = Port { namespace: &self.service.namespace, pod, node: node.as_deref(), port: *port };
         proxy::forwarded(&self.cluster, at, path, self.cluster.request_timeout()).await.map(streamed)

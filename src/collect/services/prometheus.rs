@@ -58,6 +58,11 @@ pub(in crate::collect) async fn begin(
     let first = http.get(sink, "/api/v1/status/buildinfo", DOCUMENT_MAX).await;
     note_connection(sink, dir, &http, first.as_ref())?;
     let build = first?;
+    // A login page stands behind a redirect, and is not followed to another host.
+    if matches!(build.status, 300..=399 | 401 | 403 | 407) {
+        let text = format!("{} asks for a login: HTTP {}", http.shown(), build.status);
+        return Err(CollectError::Forbidden(text));
+    }
     if let Some(refusal) = build.refusal() {
         return Err(refusal);
     }
@@ -124,7 +129,12 @@ impl Source for Prometheus {
     fn collect<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, Result<Done, CollectError>> {
         async {
             let http = Http::new(&self.target, sink.limits().request_timeout)?;
-            begin(sink, http, &self.dir, &self.series).await
+            begin(sink, http, &self.dir, &self.series).await.map_err(|error| match error {
+                CollectError::Forbidden(text) => {
+                    CollectError::Forbidden(format!("{text} (try: a token or a user that may read it)"))
+                }
+                other => other,
+            })
         }
         .boxed()
     }

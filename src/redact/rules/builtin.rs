@@ -4,8 +4,9 @@ use super::Problem;
 use super::load::{Source, parse};
 
 /// Name and text of each built-in rule file. A test keeps the table equal to the folder.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("cloud.toml", include_str!("../../../redaction-rules/cloud.toml")),
+    ("commands.toml", include_str!("../../../redaction-rules/commands.toml")),
     ("forges.toml", include_str!("../../../redaction-rules/forges.toml")),
     ("infrastructure.toml", include_str!("../../../redaction-rules/infrastructure.toml")),
     ("platforms.toml", include_str!("../../../redaction-rules/platforms.toml")),

@@ -40,7 +40,14 @@ impl Alone {
 
     /// Whether the rule replaces something in a text.
     fn finds(&self, text: &str) -> bool {
-        let env = Env { set: &self.set, ids: &self.ids, format: Format::Text, layers: Layers::ALL, inside: None };
+        let env = Env {
+            set: &self.set,
+            ids: &self.ids,
+            format: Format::Text,
+            layers: Layers::ALL,
+            within: None,
+            inside: None,
+        };
         let mut spans = Vec::new();
         scan::scan(env, text.as_bytes(), false, &mut Scratch::default(), &mut spans);
         spans.iter().any(|s| usize::from(s.rule) == engine::TABLE.len())

@@ -161,7 +161,12 @@ impl Scan<'_> {
                 let name = bytes[at..at + sign].trim_ascii();
                 let mut from = at + sign + 1;
                 let mut to = stop;
-                while to > from && (bytes[to - 1].is_ascii_whitespace() || matches!(bytes[to - 1], b'"' | b']')) {
+                // With the backslashes of a quote that is escaped.
+                while to > from
+                    && (bytes[to - 1].is_ascii_whitespace()
+                        || matches!(bytes[to - 1], b'"' | b']')
+                        || (bytes[to - 1] == b'\\' && matches!(bytes.get(to), Some(b'"' | b'\\'))))
+                {
                     to -= 1;
                 }
                 if from < to && bytes[from] == b'"' {

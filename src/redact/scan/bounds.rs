@@ -30,49 +30,6 @@ pub(super) fn escape_end(before: &[u8]) -> bool {
     false
 }
 
-/// Where the string of a TOML setting ends that a place in its line stands in. None outside of strings, and for lines that
-/// are not a whole setting, such as those of a text of several lines.
-pub(super) fn toml_string_end(line: &[u8], place: usize) -> Option<usize> {
-    let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b'"'));
-    let mut at = name.count();
-    // Or a line with items of a list.
-    let item = matches!(line.trim_ascii().first(), Some(b'{' | b'[' | b'"' | b'\''))
-        && matches!(line.trim_ascii().last(), Some(b',' | b'}' | b']' | b'"' | b'\''));
-    if item {
-        at = 0;
-    } else if line.get(at) != Some(&b'=') {
-        return None;
-    }
-    let mut found = None;
-    while at < line.len() {
-        let quote = line[at];
-        if !matches!(quote, b'"' | b'\'') {
-            // Between strings there are no words with an apostrophe, so what stands there need not be looked at.
-            if quote == b'#' {
-                break;
-            }
-            at += 1;
-            continue;
-        }
-        let open = at + 1;
-        at = open;
-        while *line.get(at)? != quote {
-            at += 1 + usize::from(line[at] == b'\\' && quote == b'"');
-        }
-        let behind = line[at + 1..].trim_ascii_start();
-        if line[..open - 1].trim_ascii_end().last().is_some_and(u8::is_ascii_alphanumeric)
-            || !matches!(behind.first(), None | Some(b',' | b']' | b'}' | b'#' | b'=' | b'.'))
-        {
-            return None;
-        }
-        if (open..=at).contains(&place) {
-            found = Some(at);
-        }
-        at += 1;
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

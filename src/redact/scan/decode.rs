@@ -135,7 +135,7 @@ impl Scan<'_> {
     }
 
     fn nested(&self, plain: &[u8], spans: &mut Vec<Span>) {
-        let env = super::Env { format: Format::Text, ..self.env };
+        let env = super::Env { format: Format::Text, within: None, ..self.env };
         let outcome = run(env, plain, false, self.depth + 1, &mut Scratch::default(), spans);
         if let Some((from, _)) = outcome.open {
             spans.push(Span::new(from, plain.len(), engine::PEM));
@@ -188,7 +188,7 @@ impl Scan<'_> {
             let mut stop = bytes[sign..roof].iter().position(edge).map_or(roof, |i| sign + i);
             // In an attribute of XML the quote that stands there as it is ends the value.
             let quotes = bytes[start..sign].iter().filter(|b| **b == b'\'').count();
-            if quotes % 2 == 1 && super::setting::is_attribute(&bytes[floor..sign]) {
+            if quotes % 2 == 1 && super::setting::element_around(&bytes[floor..sign]).is_some() {
                 stop = bytes[sign..stop].iter().position(|b| *b == b'\'').map_or(stop, |i| sign + i);
             }
             self.mapped(start, stop, entity);

@@ -47,9 +47,6 @@ impl Scan<'_> {
         let spaced = skip_style(bytes, at, line_end);
         let after = if bytes.get(spaced) == Some(&b']') { skip_blank(bytes, spaced + 1, line_end) } else { spaced };
         let Some((value_at, sign)) = separator(bytes, after, line_end) else {
-            if bytes.get(key.end) == Some(&b'>') && key.start > 0 && bytes[key.start - 1] == b'<' {
-                return self.element(key);
-            }
             return self.without_separator(key, at);
         };
         let class = self.classify(&bytes[key.start..key.end]);
@@ -125,19 +122,6 @@ impl Scan<'_> {
         Some(Key { start, end, dashes, quotes, line })
     }
 
-    /// `<password>value</password>`
-    fn element(&mut self, key: Key) {
-        let from = key.end + 1;
-        let rest = &self.bytes[from..key.line.1];
-        // `<your-token>` is a placeholder and no element.
-        if !rest.contains(&b'<') && rest.first().is_none_or(|b| !b.is_ascii_alphanumeric()) {
-            return;
-        }
-        let to = memchr::memchr(b'<', rest).map_or(key.line.1, |i| from + i);
-        let class = self.classify(&self.bytes[key.start..key.end]);
-        self.judged(class, from, to, None);
-    }
-
     /// Flags, name and value pairs, and the few words that need no separator.
     fn without_separator(&mut self, key: Key, at: usize) {
         let bytes = self.bytes;
@@ -147,6 +131,9 @@ impl Scan<'_> {
         }
         if self.is_pair_name(key) {
             return self.pair(key);
+        }
+        if self.variable(key, at) || self.xml(key) {
+            return;
         }
         let from = skip_blank(bytes, at, line_end);
         let word = &bytes[key.start..key.end];
@@ -192,6 +179,11 @@ impl Scan<'_> {
         }
         if matches!(class, Class::Secret(engine::MNEMONIC)) {
             self.phrase_nearby(key.end, line_end);
+        }
+        // `Enter passphrase for key:`
+        let behind = bytes[at..line_end].trim_ascii_end();
+        if class == Class::Secret(engine::PASSWORD) && behind.len() <= 80 && behind.ends_with(b":") {
+            self.below(key, class);
         }
         self.spoken(key, class, at);
     }

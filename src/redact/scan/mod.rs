@@ -8,6 +8,7 @@ mod auth;
 mod bounds;
 mod decode;
 mod flow;
+mod hcl;
 mod keyvalue;
 mod list;
 pub(super) mod literals;
@@ -18,10 +19,12 @@ mod region;
 mod rule;
 mod setting;
 mod spoken;
+pub(super) mod toml_text;
 mod url;
 pub(super) mod value;
 mod vocabulary;
 pub(super) mod words;
+mod xml;
 mod yaml_secret;
 mod yaml_value;
 
@@ -50,6 +53,8 @@ pub(super) struct Env<'a> {
     pub(super) ids: &'a Ids,
     pub(super) format: Format,
     pub(super) layers: Layers,
+    /// TOML: the string of several lines that the bytes begin in.
+    pub(super) within: toml_text::Inside,
     /// Where decoded secrets are noted; none where nobody asks.
     pub(super) inside: Option<&'a Inside>,
 }
@@ -101,8 +106,10 @@ pub(super) struct Scan<'a> {
     /// Start of a line, and whether it is a JSON document.
     json_line: (usize, bool),
     last_key: (usize, usize),
-    /// Start of the line whose value belongs to a name above it.
-    paired: Option<usize>,
+    /// Start of the line whose value belongs to a name above it, and of that name's line.
+    paired: Option<(usize, usize)>,
+    /// TOML: the strings.
+    texts: Vec<(usize, usize)>,
     memory: Memory,
 }
 
@@ -163,8 +170,12 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         json_line: (usize::MAX, false),
         last_key: (usize::MAX, 0),
         paired: None,
+        texts: Vec::new(),
         memory: Memory::default(),
     };
+    if env.format == Format::Toml {
+        toml_text::follow(bytes, env.within, |from, to| scan.texts.push((from, to)));
+    }
     for hit in &scratch.hits {
         if hit.start < scan.resume || (scan.skip.0..scan.skip.1).contains(&hit.start) {
             continue;
@@ -252,9 +263,8 @@ impl Scan<'_> {
             return end;
         }
         if self.env.format == Format::Toml {
-            let (from, to) = self.line_of(start);
-            let close = if end > to { None } else { bounds::toml_string_end(&self.bytes[from..to], start - from) };
-            return close.map_or(end, |close| end.min(from + close));
+            let next = self.texts.partition_point(|text| text.1 < start);
+            return self.texts.get(next).filter(|text| text.0 <= start).map_or(end, |text| end.min(text.1));
         }
         if self.env.format != Format::Json && !self.is_json_line(start) {
             return end;
@@ -295,7 +305,11 @@ impl Scan<'_> {
 
     /// Asks for more bytes, from the line around `at` on.
     fn hold_line(&mut self, at: usize) {
-        let start = self.line_of(at).0;
+        let mut start = self.line_of(at).0;
+        // A value does not go without the line that names it.
+        if let Some((_, name)) = self.paired.filter(|paired| paired.0 == start) {
+            start = name;
+        }
         self.outcome.hold = Some(self.outcome.hold.map_or(start, |h| h.min(start)));
     }
 

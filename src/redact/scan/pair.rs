@@ -2,9 +2,12 @@
 
 use super::keyvalue::{Key, skip_blank};
 use super::region::indent;
-use super::value::{bare_end, close_of, judge, quote_at};
+use super::setting::element_around;
+use super::value::{bare_end, close_of, is_literal, judge, quote_at};
 use super::words::Class;
 use super::{LOOKAHEAD, Scan};
+use crate::redact::Format;
+use crate::redact::span::Quotes;
 
 const NAMES: [&str; 4] = ["name", "key", "field", "header"];
 const VALUES: [&str; 3] = ["value", "val", "default"];
@@ -43,8 +46,16 @@ impl Scan<'_> {
         if class == Class::Benign {
             return;
         }
+        let bytes = self.bytes;
         let (from, to) = self.object_around(key);
-        if self.value_in(class, from, key.start) || self.value_in(class, key.end, to) || to < key.line.1 {
+        if self.value_in(class, from, key.start) || self.value_in(class, key.end, to) {
+            return;
+        }
+        // `<entry key="password">x</entry>`
+        if let (Some(quotes), Some(element)) = (key.quotes, element_around(&bytes[key.line.0..key.start])) {
+            return self.tag(key, class, element, key.end + usize::from(quotes.level) + 1);
+        }
+        if to < key.line.1 {
             return;
         }
         self.value_below(key, class);
@@ -93,7 +104,7 @@ impl Scan<'_> {
     }
 
     /// Masks `value: x` between two offsets of one line; says whether there was one.
-    fn value_in(&mut self, class: Class, from: usize, to: usize) -> bool {
+    pub(super) fn value_in(&mut self, class: Class, from: usize, to: usize) -> bool {
         let bytes = self.bytes;
         let mut at = from;
         while at < to {
@@ -121,15 +132,25 @@ impl Scan<'_> {
                 continue;
             }
             let start = skip_blank(bytes, sign + 1, to);
-            if let Some((open, start)) = quote_at(bytes, start, to)
-                && let Some(end) = close_of(bytes, start, to, open)
-            {
+            let quoted = quote_at(bytes, start, to).and_then(|(open, start)| {
+                let attribute =
+                    bytes[sign] == b'=' && open.level == 0 && element_around(&bytes[self.line_of(at).0..at]).is_some();
+                let end = if attribute {
+                    memchr::memchr(open.quote, &bytes[start..to]).map(|i| start + i)
+                } else {
+                    close_of(bytes, start, to, open)
+                };
+                Some((start, end?))
+            });
+            let toml = Some(Quotes { level: 0, quote: b'"' }).filter(|_| self.env.format == Format::Toml);
+            if let Some((start, end)) = quoted {
                 self.judged(class, start, end, None);
             } else if bytes.get(start) == Some(&b'[') {
-                self.array(class, start + 1, to, key_quote.map(|(q, _)| q).filter(|q| q.quote == b'"'));
+                self.array(class, start + 1, to, key_quote.map(|(q, _)| q).filter(|q| q.quote == b'"').or(toml));
             } else if bytes.get(start) != Some(&b'{') {
                 let end = bare_end(bytes, start, to);
-                self.judged(class, start, end, key_quote.map(|(q, _)| q));
+                let literal = is_literal(self.env.format, &bytes[start..end]);
+                self.judged(class, start, end, key_quote.map(|(q, _)| q).or(toml).filter(|_| literal));
             }
             return true;
         }
@@ -142,7 +163,7 @@ impl Scan<'_> {
         let (start, line_end) = self.line_of(at);
         let head = &bytes[start..at];
         let columns = head.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-')).count();
-        if !matches!(&head[columns..], b"" | b"\"") || self.paired == Some(start) {
+        if !matches!(&head[columns..], b"" | b"\"") || self.paired.is_some_and(|paired| paired.0 == start) {
             return;
         }
         let Some(class) = self.name_below(at, columns, line_end + 1) else { return };
@@ -212,12 +233,13 @@ impl Scan<'_> {
             let text = next.trim_ascii();
             if !text.is_empty() {
                 let depth = indent(next);
-                if depth < columns || text.starts_with(b"- ") || text.starts_with(b"}") {
+                let table = self.env.format == Format::Toml && text.starts_with(b"[");
+                if depth < columns || text.starts_with(b"- ") || text.starts_with(b"}") || table {
                     return;
                 }
                 let quoted = text.strip_prefix(b"\"").unwrap_or(text);
                 if depth == columns && VALUES.iter().any(|v| quoted.starts_with(v.as_bytes())) {
-                    self.paired = Some(at);
+                    self.paired = Some((at, key.line.0));
                     let saved = self.line;
                     let word_end = at + depth;
                     let block = memchr::memchr(b':', next).is_some_and(|i| self.block_follows(at + i + 1, at + len));
@@ -236,7 +258,7 @@ impl Scan<'_> {
                         }
                         return;
                     }
-                    if self.env.format == crate::redact::Format::Yaml && !text.starts_with(b"\"") {
+                    if self.env.format == Format::Yaml && !text.starts_with(b"\"") {
                         let sign = memchr::memchr(b':', next).map_or(len, |i| i + 1);
                         let start = skip_blank(bytes, at + sign, at + len);
                         let below = Key {

@@ -13,6 +13,8 @@ pub(in crate::redact) enum Region {
     Base64,
     /// Lines up to the first one that has no backslash at its end.
     Continued,
+    /// Lines up to one that has only this word, which is not part of it.
+    Heredoc(Vec<u8>),
     /// Up to a quote that is not escaped.
     Quote(u8),
     /// Up to white space or a quote: a token without end.
@@ -45,6 +47,20 @@ impl Region {
                 .position(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'`' | 0))
                 .map(|i| from + i)
                 .or_else(|| last.then_some(bytes.len())),
+            Self::Heredoc(word) => {
+                let mut at = from;
+                while at < bytes.len() {
+                    let line_end = memchr::memchr(b'\n', &bytes[at..]).map(|i| at + i);
+                    if line_end.is_none() && !last {
+                        return None;
+                    }
+                    if bytes[at..line_end.unwrap_or(bytes.len())].trim_ascii() == word.as_slice() {
+                        return Some(at);
+                    }
+                    at = line_end.map_or(bytes.len(), |i| i + 1);
+                }
+                last.then_some(bytes.len())
+            }
             Self::Continued => {
                 let mut at = from;
                 while at < bytes.len() {

@@ -2,7 +2,7 @@
 
 use super::Scan;
 use super::keyvalue::Key;
-use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, quote_at};
+use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, looks_random, quote_at};
 use super::words::Class;
 use crate::redact::Format;
 use crate::redact::rules::engine;
@@ -39,14 +39,26 @@ impl Scan<'_> {
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
         let line_end = key.line.1;
-        if self.ends_text(key, at) {
+        if self.ends_text(key, at) || sign == b'=' && self.heredoc(key, class, at) {
             return;
         }
+        if at >= line_end {
+            self.below(key, class);
+        }
         let leads = self.leads_line(key);
-        if leads && self.env.format == Format::Env && is_continued(&bytes[at..line_end]) {
+        if leads
+            && self.env.format == Format::Env
+            && is_continued(&bytes[at..line_end])
+            && !follows_setting(bytes, line_end)
+        {
             return self.continued(key, class, at);
         }
-        if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
+        if leads
+            && sign == b':'
+            && (self.env.format == Format::Yaml
+                || (self.block_follows(at, line_end)
+                    && !(self.env.format == Format::Env && begins_setting(&bytes[(line_end + 1).min(bytes.len())..]))))
+        {
             return self.yaml_value(key, class, at);
         }
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
@@ -153,7 +165,7 @@ impl Scan<'_> {
     /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.
     fn closing(&self, key: Key, sign: u8, from: usize, open: Quotes) -> Option<usize> {
         let (bytes, (line_start, line_end)) = (self.bytes, key.line);
-        if open.level == 0 && sign == b'=' && is_attribute(&bytes[line_start..key.start]) {
+        if open.level == 0 && sign == b'=' && element_around(&bytes[line_start..key.start]).is_some() {
             return memchr::memchr(open.quote, &bytes[from..line_end]).map(|i| from + i);
         }
         close_of(bytes, from, line_end, open)
@@ -173,11 +185,16 @@ impl Scan<'_> {
         if leads && open.level == 0 && open.quote != b'`' && self.env.format == Format::Env {
             // A backslash is no escape where the line ends behind the quote: `password='\'`.
             let close = bytes[from..line_end].iter().rposition(|b| *b == open.quote).map(|i| from + i);
-            if let Some(to) = close.filter(|at| is_last(*at)) {
+            let ends =
+                |at: usize| is_last(at) && (open.quote == b'\'' || bytes[at + 1..line_end].trim_ascii().is_empty());
+            if let Some(to) = close.filter(|at| ends(*at)) {
                 return self.judged(class, from, to, None);
             }
             let Some(to) = self.quoted_end(from, open.quote) else { return self.hold_line(key.start) };
-            if to < bytes.len() && bytes[to] == open.quote && is_last(to) {
+            // With blanks in front of the quote only some readers go on.
+            let tight = bytes[key.end..from].first() == Some(&b'=') && from - key.end == 2;
+            let goes_on = tight || !follows_setting(bytes, line_end);
+            if goes_on && to < bytes.len() && bytes[to] == open.quote && is_last(to) {
                 if memchr::memchr(b'\n', &bytes[to..]).is_none() && self.more {
                     return self.hold_line(key.start);
                 }
@@ -215,6 +232,44 @@ impl Scan<'_> {
             }
         }
         crowded
+    }
+
+    /// `Password:` with the value alone on the next line, as a prompt or a form leaves it: one word that people do not write.
+    pub(super) fn below(&mut self, key: Key, class: Class) {
+        let Class::Secret(rule) = class else { return };
+        let bytes = self.bytes;
+        let line_end = key.line.1;
+        if matches!(self.env.format, Format::Json | Format::Toml) || bytes.get(line_end) == Some(&0) {
+            return;
+        }
+        let Some(rest) = bytes.get(line_end + 1..) else {
+            if self.more {
+                self.hold_line(key.start);
+            }
+            return;
+        };
+        let Some(len) = memchr::memchr2(b'\n', 0, rest).or((!self.more).then_some(rest.len())) else {
+            return self.hold_line(key.start);
+        };
+        let word = rest[..len].trim_ascii();
+        let from = word.as_ptr() as usize - bytes.as_ptr() as usize;
+        if self.env.set.without_own(word).is_some() {
+            return;
+        }
+        let any = |f: fn(&u8) -> bool| word.iter().any(f);
+        let mixed = any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase) && any(u8::is_ascii_digit);
+        let odd = word.iter().any(|b| matches!(b, b'!' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'~' | b'?' | b'@'));
+        let plain = word.iter().all(|b| {
+            b.is_ascii_graphic() && !matches!(b, b':' | b'=' | b'/' | b'"' | b'<' | b'>' | b'(' | b'[' | b'{')
+        });
+        let begins = word.first().is_some_and(|b| !matches!(b, b'-' | b'#' | b'$' | b'*'));
+        let enough = match rule {
+            engine::PASSWORD => word.len() >= 6 && (mixed || odd || word.iter().all(u8::is_ascii_alphanumeric)),
+            _ => word.len() >= 16 && mixed && !word.contains(&b'.'),
+        };
+        if plain && begins && enough && word.len() <= 128 && looks_random(word, 6) {
+            self.judged(class, from, from + word.len(), None);
+        }
     }
 
     /// Masks a value if it is one.
@@ -261,11 +316,13 @@ fn header_end(bytes: &[u8], at: usize, line_end: usize) -> usize {
     end
 }
 
-/// Whether a name behind this text is one of an attribute: `<entry a="b" name=`.
-pub(super) fn is_attribute(before: &[u8]) -> bool {
+/// The element that a name behind this text is an attribute of: `<entry a="b" name=`.
+pub(super) fn element_around(before: &[u8]) -> Option<&[u8]> {
     let near = &before[before.len().saturating_sub(4 << 10)..];
-    memchr::memrchr2(b'<', b'>', near)
-        .is_some_and(|at| near[at] == b'<' && near.get(at + 1).is_some_and(u8::is_ascii_alphabetic))
+    let at = memchr::memrchr2(b'<', b'>', near)?;
+    let inside = near[at..].strip_prefix(b"<")?;
+    let name = inside.split(|b| b.is_ascii_whitespace()).next().unwrap_or_default();
+    inside.first().is_some_and(u8::is_ascii_alphabetic).then_some(name)
 }
 
 /// Whether a line goes on in the next one.
@@ -280,4 +337,28 @@ fn number_end(bytes: &[u8], at: usize, end: usize) -> usize {
         .iter()
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
         .count()
+}
+
+/// Whether a line is a setting of its own, so that it goes on with nothing above it: `  name=value`, and no base64.
+fn begins_setting(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let name =
+        line.iter().take(160).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+    let value = line[name..].trim_ascii_start();
+    name > 0
+        && matches!(value.first(), Some(b'=' | b':'))
+        && value.get(1).is_some_and(|b| !matches!(b, b'=' | b'\r' | b'\n'))
+}
+
+/// Whether the line behind a backslash is a setting at the margin: for a reader of dotenv files nothing goes on there.
+fn follows_setting(bytes: &[u8], line_end: usize) -> bool {
+    let next = bytes.get(line_end + 1..).unwrap_or_default();
+    let next = next.strip_prefix(b"export ").unwrap_or(next);
+    let stop = memchr::memchr(b'\n', next).unwrap_or(next.len());
+    // A name without a value; base64 ends in the same sign.
+    let bare = next[..stop].trim_ascii_end().strip_suffix(b"=").is_some_and(|name| {
+        let base64 = name.len() >= 8 && name.len() % 4 == 3 && name.iter().all(u8::is_ascii_alphanumeric);
+        !name.is_empty() && !base64 && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    });
+    !next.first().is_none_or(u8::is_ascii_whitespace) && (bare || begins_setting(next))
 }

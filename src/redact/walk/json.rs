@@ -244,6 +244,8 @@ impl Walker {
                 self.bound(set);
                 return Ok(blank);
             }
+            // A mark of the byte order, and what separates documents.
+            0xef | 0xbb | 0xbf | 0x1e | 0 if self.stack.is_empty() => {}
             _ => self.lose(set),
         }
         self.offset += 1;

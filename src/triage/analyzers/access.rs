@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::services::Labels;
 use crate::triage::draft::Draft;
-use crate::triage::facts::{Facts, NetworkPolicy, Pod};
+use crate::triage::facts::{Binding, Facts, NetworkPolicy, Pod};
 use crate::triage::finding::{Category, Evidence, Level, Severity, Subject};
 use crate::triage::text;
 
 pub(super) fn analyze(facts: &Facts, out: &mut Vec<Draft>) {
     refusals(facts, out);
     policies(facts, out);
+    bindings(facts, out);
 }
 
 /// `User "system:serviceaccount:ns:name" cannot list resource "pods" in API group "" ...`
@@ -62,6 +63,49 @@ fn refusals(facts: &Facts, out: &mut Vec<Draft>) {
                 .remedy([
                     format!("Make sure of it: kubectl auth can-i {verb} {resource} --as system:serviceaccount:{namespace}:{account}"),
                     format!("Bind a role that permits it to the service account: kubectl -n {namespace} get rolebindings -o wide, and kubectl get clusterrolebindings -o wide"),
+                ]),
+        );
+    }
+}
+
+/// Bindings of roles that do not exist. The API server takes them, and they give nobody any right.
+fn bindings(facts: &Facts, out: &mut Vec<Draft>) {
+    for binding in &facts.bindings {
+        let Binding { at, kind, key: (namespace, name), role: (role_kind, role), .. } = binding;
+        let (plural, place) = match role_kind.as_str() {
+            "Role" => ("roles", namespace.as_str()),
+            "ClusterRole" => ("clusterroles", ""),
+            _ => continue,
+        };
+        let exists = facts.roles.contains(&(place.to_owned(), role.clone()));
+        if exists || role.is_empty() || !facts.listed("rbac.authorization.k8s.io", plural, place) {
+            continue;
+        }
+        let users: Vec<&Pod> =
+            facts.pods.values().filter(|p| !p.is_over() && binding.is_for(&p.key.0, &p.account)).collect();
+        // Clusters have bindings of roles that an upgrade took away, and nobody misses them.
+        let severity = if users.is_empty() { Severity::Info } else { Severity::Warning };
+        let mut accounts: Vec<(&str, &str)> = users.iter().map(|p| (p.key.0.as_str(), p.account.as_str())).collect();
+        accounts.dedup();
+        let flag = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
+        out.push(
+            Draft::new("role-missing", Category::Security, severity, Level::Two)
+                .about(Subject::new(kind, namespace, name))
+                .title(format!("{{who}} gives {role_kind} {role}, which does not exist"))
+                .meaning("The binding gives nobody any right until a role of this name is created. What runs under its service accounts is refused what the role should permit.")
+                .seen_in([at.evidence_at("/roleRef", &format!("roleRef: {role_kind} {role}"))])
+                .because(if place.is_empty() {
+                    format!("all ClusterRoles are listed, and {role} is not among them")
+                } else {
+                    format!("the Roles of namespace {place} are listed, and {role} is not among them")
+                })
+                .confidence(if users.is_empty() { 0.5 } else { 0.9 })
+                .same_when(format!("{namespace} {role_kind} {role}"))
+                .reaches(accounts.into_iter().map(|(at, account)| Subject::new("serviceaccount", at, account)))
+                .reaches(users.iter().map(|p| p.subject()))
+                .remedy([
+                    format!("Create the role, or bind another one: kubectl get {plural}{flag}, then kubectl get {} {name}{flag} -o yaml", kind.to_ascii_lowercase()),
+                    "The role of a binding cannot be changed: delete the binding and create it again".to_owned(),
                 ]),
         );
     }

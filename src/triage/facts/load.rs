@@ -13,7 +13,7 @@ use super::{
     usage,
 };
 use crate::bundle::{Store, StoreError, layout};
-use crate::model::Manifest;
+use crate::model::{Manifest, Outcome};
 use crate::triage::finding::{Evidence, Place};
 use crate::triage::signatures::Signatures;
 use crate::triage::text;
@@ -125,10 +125,26 @@ pub(crate) fn load(
     for (path, reason) in store.damage() {
         trouble(&mut facts, &path, Place::Line(1), &reason);
     }
+    by_ledger(&mut facts, manifest);
     gone(&mut facts, store, manifest);
     facts.beside.finish();
     order_events(&mut facts);
     Ok(facts)
+}
+
+/// Lists of which there is no file because they are empty, and such that broke off, so that what is missing in them may be there.
+fn by_ledger(facts: &mut Facts, manifest: &Manifest) {
+    for entry in &manifest.ledger {
+        let Some(rest) = entry.item.as_str().strip_prefix("kubernetes/") else { continue };
+        let (kind, namespace) = rest.split_once('/').unwrap_or((rest, ""));
+        let (plural, group) = kind.split_once('.').unwrap_or((kind, ""));
+        let list = (group.to_owned(), plural.to_owned(), namespace.to_owned());
+        match entry.outcome {
+            Outcome::Empty => facts.lists.insert(list),
+            Outcome::Ok | Outcome::NotApplicable => false,
+            _ => facts.lists.remove(&list),
+        };
+    }
 }
 
 /// Whether a file of the host is one that rules use; the others are for people.

@@ -4,6 +4,7 @@
 //! where in the bundle it stands.
 
 mod alerts;
+mod bindings;
 mod deprecated;
 mod health;
 mod host;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) use alerts::Alert;
+pub(crate) use bindings::Binding;
 pub(crate) use deprecated::{Deprecated, How};
 pub(crate) use health::{Context as NetworkView, Health, Peer, Source as HealthSource};
 pub(crate) use host::{Disk, Host, JOURNAL, Unit};
@@ -102,6 +104,9 @@ pub(crate) struct Facts {
     /// When each ConfigMap was made.
     pub(crate) config_maps: BTreeMap<Key, (At, Option<Timestamp>)>,
     pub(crate) network_policies: Vec<NetworkPolicy>,
+    pub(crate) bindings: Vec<Binding>,
+    /// Roles; those of the cluster have no namespace.
+    pub(crate) roles: BTreeSet<Key>,
     /// Every other object that has conditions, and HPAs, budgets and API services.
     pub(crate) others: BTreeMap<Subject, Conditioned>,
     /// Versions of APIs that are gone or will go, and are in use.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::bindings::binding;
 use super::deprecated;
 use super::routes::route;
 use super::value::{int, list, map, parse_time, string, strings, text, time, yes};
@@ -168,6 +169,12 @@ pub(super) fn add(facts: &mut Facts, group: &str, plural: &str, namespace: Optio
                 facts.templates.extend(Template::parse(&at, &key, file, content));
             }
             facts.config_maps.insert(key, (at, time(object, "/metadata/creationTimestamp")));
+        }
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
+            facts.roles.insert(key);
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            facts.bindings.push(binding(kind_in(plural, object), key, at, object));
         }
         ("networking.k8s.io", "networkpolicies") => facts.network_policies.extend(network_policy(key, at, object)),
         _ => other(facts, group, plural, key, at, object),
@@ -566,6 +573,8 @@ fn kind_in(plural: &str, object: &Value) -> String {
 fn kind_of(plural: &str) -> String {
     match plural {
         "horizontalpodautoscalers" => "HorizontalPodAutoscaler".to_owned(),
+        "clusterrolebindings" => "ClusterRoleBinding".to_owned(),
+        "rolebindings" => "RoleBinding".to_owned(),
         "poddisruptionbudgets" => "PodDisruptionBudget".to_owned(),
         "apiservices" => "APIService".to_owned(),
         "customresourcedefinitions" => "CustomResourceDefinition".to_owned(),

@@ -7,7 +7,7 @@ use super::super::finding::{Category, Finding};
 use super::super::rules;
 
 /// Distance of each rule from the cause. Rules of a profile (`kms/CFG03`) stand at [`SIGNATURE`].
-pub(super) const DEPTHS: [(&str, u8); 87] = [
+pub(super) const DEPTHS: [(&str, u8); 88] = [
     ("clock-skew", 0),
     ("node-not-ready", 0),
     ("node-disk-pressure", 0),
@@ -37,6 +37,7 @@ pub(super) const DEPTHS: [(&str, u8); 87] = [
     ("several-default-storage-classes", 1),
     ("webhook-ca-expired", 0),
     ("lease-not-renewed", 2),
+    ("role-missing", 1),
     ("rbac-forbidden", 2),
     ("network-policy-denies-egress", 1),
     ("network-policy-denies-ingress", 1),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators as op};
 
-use super::types::{self, FACTS, Record, Type};
+use super::types::{self, Record, Type};
+use super::vocabulary::FACTS;
 use crate::model::place::nearest;
 
 /// Functions of expressions beside operators: name, and what it gives.

@@ -394,7 +394,7 @@ impl Reader<'_> {
         let mut facts = BTreeMap::new();
         for (name, given) in case.facts {
             let Some(fact) = types::find(&name) else {
-                let hint = nearest(&name, types::FACTS.iter().map(|f| f.field.name));
+                let hint = nearest(&name, super::vocabulary::FACTS.iter().map(|f| f.field.name));
                 self.mistake(&case.name, &format!("there is no fact `{name}`{hint}"));
                 continue;
             };

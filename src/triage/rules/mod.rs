@@ -7,6 +7,7 @@ mod facts;
 mod load;
 mod types;
 mod validate;
+mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

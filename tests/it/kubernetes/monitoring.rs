@@ -9,6 +9,7 @@ use casefile::model::Outcome;
 use casefile::serve::{Builder, Denial, Server};
 use serde_json::{Value, json};
 
+use super::fake::{Fake, Reply};
 use super::run::{Run, collect, kms, limits};
 
 const NS: &str = "kms-decentralized";
@@ -140,4 +141,66 @@ async fn refusals_are_told() {
     assert_eq!(outcome, Outcome::Forbidden);
     assert!(reason.contains("services/proxy") && reason.contains("over a forwarded port"), "{reason}");
     assert_eq!(unasked.json("services/prometheus/connection.json")["reachable"], false);
+}
+
+/// A cluster with one Prometheus whose port is called this; `answer` gives what stands behind the proxy, by scheme and path.
+async fn behind(port: Value, answer: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> (Run, Vec<String>) {
+    let list = json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": {}, "items": [
+        {"metadata": {"name": "prometheus-k8s", "namespace": "monitoring", "labels": {"app.kubernetes.io/name": "prometheus"}},
+            "spec": {"clusterIP": "10.96.0.2", "selector": {"a": "b"}, "ports": [port]}}]});
+    let fake = Fake::start(move |ask| {
+        if ask.path == "/api/v1/services" {
+            return Some(Reply::json(&list));
+        }
+        let rest = ask.path.strip_prefix("/api/v1/namespaces/monitoring/services/")?;
+        let (service, path) = rest.split_once("/proxy")?;
+        let scheme = if service.starts_with("https:prometheus-k8s:") { "https" } else { "http" };
+        Some(answer(scheme, path))
+    })
+    .await;
+    let run = collect(fake.addr, NS, &kms(), &["services/"], limits()).await;
+    (run, fake.asked())
+}
+
+fn data(path: &str) -> Reply {
+    let data = if path.ends_with("buildinfo") { json!({"version": "3.5.0"}) } else { json!({}) };
+    Reply::json(&json!({"status": "success", "data": data}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_with_tls_is_asked_as_one() {
+    let said = |scheme: &str, path: &str| match scheme {
+        "https" => data(path),
+        _ => Reply::Text(400, "text/plain", b"Client sent an HTTP request to an HTTPS server.\n".to_vec()),
+    };
+    // By its name at once, and by what it answers where nothing else says so.
+    for (port, plain) in [(json!({"name": "https", "port": 9091}), 0), (json!({"name": "web", "port": 9091}), 1)] {
+        let (run, asked) = behind(port, said).await;
+        assert_eq!(run.outcome(ITEM).0, Outcome::Ok, "{:#?}", run.items());
+        assert_eq!(run.json("services/prometheus/buildinfo.json")["version"], "3.5.0");
+        let count = |part: &str| asked.iter().filter(|path| path.contains(part)).count();
+        assert_eq!(count("/services/prometheus-k8s:9091/proxy"), plain, "{asked:#?}");
+        assert!(count("/services/https:prometheus-k8s:9091/proxy/api/v1/rules") == 1, "{asked:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_told_with_what_to_try() {
+    let advice = "(try: --set prometheus=URL, and the parameter prometheus_token with @FILE for its token)";
+    for status in [302, 401, 403] {
+        let login = move |_: &str, _: &str| Reply::Text(status, "text/html", b"<a href=/login>Found</a>".to_vec());
+        let (run, asked) = behind(json!({"name": "https", "port": 9091}), login).await;
+        let (outcome, reason) = run.outcome(ITEM);
+        assert_eq!(outcome, Outcome::Forbidden, "{reason}");
+        assert_eq!(reason, format!("service monitoring/prometheus-k8s:9091 asks for a login: HTTP {status} {advice}"));
+        assert_eq!(asked.iter().filter(|path| path.contains("/proxy/")).count(), 1, "{asked:#?}");
+        let connection = run.json("services/prometheus/connection.json");
+        assert_eq!((&connection["reachable"], &connection["http_status"]), (&json!(true), &json!(status)));
+    }
+    // What the API server itself refuses is another thing, and TLS is not tried over a forwarded port.
+    let refused = |_: &str, _: &str| Reply::status(403, "services \"prometheus-k8s\" is forbidden: no right");
+    let (run, _) = behind(json!({"name": "https", "port": 9091}), refused).await;
+    let (outcome, reason) = run.outcome(ITEM);
+    assert_eq!(outcome, Outcome::Forbidden);
+    assert!(reason.contains("no right") && reason.contains("speaks TLS") && reason.ends_with(advice), "{reason}");
 }

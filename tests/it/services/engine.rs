@@ -14,7 +14,7 @@ fn frame(kind: u8, text: &str) -> Vec<u8> {
     out
 }
 
-fn container(id: &str, name: &str, state: &str, project: &str) -> Value {
+pub(super) fn container(id: &str, name: &str, state: &str, project: &str) -> Value {
     doc!({"Id": id, "Names": [format!("/{name}")], "Image": "mpc/node", "State": state, "Status": state,
         "Command": "run --password planted-Arg77x",
         "Labels": {"com.docker.compose.project": project, "com.docker.compose.service": name, "note": "planted-Label77x"}})
@@ -29,7 +29,7 @@ fn inspected(id: &str, name: &str, tty: bool) -> Value {
             "POSTGRES_PASSWORD=changeme"], "Labels": {"com.docker.compose.project": "mpc", "x": "planted-Label77x"}}})
 }
 
-fn engine(request: &str) -> Reply {
+pub(super) fn engine(request: &str) -> Reply {
     let path = request.strip_prefix("GET ").unwrap_or_else(|| panic!("{request} is no read"));
     let reply = |value: Value| Reply::Json(200, value.to_string());
     match path.split('?').next().unwrap_or_default() {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bad;
+mod checklist;
 mod detection;
 mod engine;
 pub(crate) mod fake;

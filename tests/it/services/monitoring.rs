@@ -5,7 +5,7 @@ use serde_json::{Value, json as doc};
 use super::fake::{Fake, Reply};
 use super::{Run, assert_absent, json, reason};
 
-fn prometheus(request: &str) -> Reply {
+pub(super) fn prometheus(request: &str) -> Reply {
     let path = request.strip_prefix("GET ").unwrap_or_else(|| panic!("{request} is no read"));
     let data = |value: Value| Reply::Json(200, doc!({"status": "success", "data": value}).to_string());
     let config = "global: {external_labels: {tenant: planted-Ext55}}\nscrape_configs:\n- job_name: a\n  basic_auth: {username: planted-User55, password: <secret>}\n  \
@@ -32,7 +32,7 @@ fn prometheus(request: &str) -> Reply {
     }
 }
 
-fn alertmanager(request: &str) -> Reply {
+pub(super) fn alertmanager(request: &str) -> Reply {
     let path = request.strip_prefix("GET ").unwrap_or_else(|| panic!("{request} is no read"));
     let config = "global: {smtp_auth_username: planted-Smtp55}\nreceivers:\n- name: ops\n  webhook_configs: [{url: 'http://h/planted-Hook55?api-key=planted-Key55'}]\n  \
         email_configs: [{to: planted-Mail55@example.com}]\n";
@@ -98,7 +98,7 @@ fn what_answers_instead_of_them_is_told() {
 const GRAFANA: &str = "[parameters.grafana]\ndescription=\"d\"\n[parameters.gu]\ndescription=\"d\"\n[parameters.gp]\ndescription=\"d\"\nsecret=true\n\
     [[grafana]]\nurl=\"{grafana}\"\nauth={user=\"{gu}\", password=\"{gp}\"}\n";
 
-fn grafana(request: &str, health: u16) -> Reply {
+pub(super) fn grafana(request: &str, health: u16) -> Reply {
     let path = request.strip_prefix("GET ").unwrap_or_else(|| panic!("{request} is no read"));
     let reply = |status: u16, value: Value| Reply::Json(status, value.to_string());
     match path.split('?').next().unwrap_or_default() {

@@ -13,12 +13,12 @@ use crate::redact::token;
 impl Walker {
     /// At the end of a token that is a value; `next` is the byte behind it where it is known.
     pub(super) fn begin(&mut self, set: &RuleSet, value: Value<'_>, next: Option<u8>) {
-        if self.stack.is_empty() {
-            return;
-        }
         // A name without quotes, or a word that is no JSON.
         if value.bare && (self.expect_key || !is_json_literal(value.text)) {
             return self.lose(set);
+        }
+        if self.stack.is_empty() {
+            return;
         }
         self.expect_value = false;
         self.flush(set);
@@ -60,7 +60,7 @@ impl Walker {
     /// At something that is no JSON.
     pub(super) fn lose(&mut self, set: &RuleSet) {
         self.flush(set);
-        self.lost = !self.stack.is_empty();
+        self.lost = true;
     }
 
     /// Sees to the value that is open, at a mark or a token that ends it.

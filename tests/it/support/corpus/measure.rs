@@ -5,8 +5,17 @@ const MARK: &[u8] = b"REDACTED-";
 /// So many equal bytes in a row are taken for the place where the texts run together again.
 const SYNC: usize = 24;
 
-/// How many bytes of `before` are not in `after` any more, in their order.
+/// How many bytes of `before` are not in `after` any more, in their order. A replacement adds no line, so lines are compared one by
+/// one where none is gone.
 pub(crate) fn touched(before: &[u8], after: &[u8]) -> usize {
+    let lines = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
+    if lines(before) != lines(after) {
+        return touched_in(before, after);
+    }
+    before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n')).map(|(b, a)| touched_in(b, a)).sum()
+}
+
+fn touched_in(before: &[u8], after: &[u8]) -> usize {
     let (mut i, mut j, mut lost) = (0, 0, 0);
     while i < before.len() {
         let same = before[i..].iter().zip(&after[j..]).take_while(|(a, b)| a == b).count();

@@ -1,0 +1,113 @@
+//! Settings in the formats that are read by their own marks: HCL, shells, XML.
+
+use casefile::redact::{CorrelationKey, Format, Redactor};
+
+fn redact(text: &str) -> String {
+    let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+    String::from_utf8(redactor.bytes("file", Format::Text, text.as_bytes()).unwrap().into_inner()).unwrap()
+}
+
+/// In pieces of some bytes, as a stream gets them.
+fn in_pieces(text: &str, size: usize) -> String {
+    let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+    let mut stream = redactor.stream("file", Format::Text);
+    let mut out = casefile::redact::Redacted::buffer();
+    for piece in text.as_bytes().chunks(size) {
+        stream.push(piece, &mut out).unwrap();
+    }
+    stream.finish(&mut out).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+/// `{}` in a document stands for a secret. All of them leave, everything else stays, in pieces as in one.
+#[track_caller]
+fn only_secrets_leave(document: &str) {
+    let parts: Vec<&str> = document.split("{}").collect();
+    let secrets: Vec<String> = (1..parts.len()).map(|i| format!("Zx81mossLantern{i:02}")).collect();
+    let mut text = parts[0].to_owned();
+    for (secret, part) in secrets.iter().zip(&parts[1..]) {
+        text.push_str(secret);
+        text.push_str(part);
+    }
+    let out = redact(&text);
+    let mut rest = out.as_str();
+    for (i, part) in parts.iter().enumerate() {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is gone:\n{out}"));
+        assert!(i > 0 || at == 0, "{out}");
+        let between = &rest[..at];
+        assert!(
+            i == 0 || between.starts_with("REDACTED-") && !between.contains(['\n', '<', ' ']),
+            "{between:?} in\n{out}"
+        );
+        rest = &rest[at + part.len()..];
+    }
+    assert!(rest.is_empty(), "{rest:?} behind\n{out}");
+    for secret in &secrets {
+        assert!(!out.contains(secret.as_str()), "{secret} in\n{out}");
+    }
+    assert_eq!(redact(&out), out, "a second pass");
+    for size in [1, 7, 64] {
+        assert_eq!(in_pieces(&text, size), out, "in pieces of {size}");
+    }
+}
+
+#[test]
+fn hcl_texts_and_variables() {
+    only_secrets_leave("secret_key = <<EOF\n{}\nEOF\nname = \"keep\"\n");
+    only_secrets_leave("  password = <<-END\n      {}\n    END\nname = <<END\nkeep\nEND\n");
+    only_secrets_leave("export DB_PASSWORD=$(cat <<'EOF'\n{}\nEOF\n)\necho keep\n");
+    only_secrets_leave(
+        "variable \"db_password\" {\n  type    = string\n  default = \"{}\"\n}\nvariable \"region\" {\n  default = \"eu-west-1\"\n}\n",
+    );
+    only_secrets_leave("variable \"api_token\" {\n  default = <<-EOT\n    {}\n  EOT\n}\nx = 1\n");
+    only_secrets_leave(
+        "variable \"db_password\" { default = \"{}\" }\nvariable \"db_password_policy\" { default = \"keep this\" }\n",
+    );
+    only_secrets_leave("provider \"x\" {\n  token = \"{}\"\n  endpoints = [\"https://keep.example.com\"]\n}\n");
+    // A text of several lines is one value; whoever leaves its end open loses the rest and nothing else.
+    let out = redact("password = <<EOF\nZx81mossLantern01\nZx81mossLantern02\nEOF\nkeep = 1\n");
+    assert!(!out.contains("Zx81") && out.ends_with("\nEOF\nkeep = 1\n"), "{out}");
+    let out = redact("password = <<EOF\nZx81mossLantern01\nmore Zx81mossLantern02\n");
+    assert!(!out.contains("Zx81"), "{out}");
+    let long = format!("password = <<EOF\n{}EOF\nkeep = 1\n", "Zx81mossLantern01 and more of it\n".repeat(10_000));
+    let out = redact(&long);
+    assert!(!out.contains("Zx81") && out.ends_with("EOF\nkeep = 1\n"), "{}", &out[..out.len().min(400)]);
+    assert_eq!(in_pieces(&long, 4_096), out);
+}
+
+#[test]
+fn xml_elements_attributes_and_pairs() {
+    only_secrets_leave("<db><password>{}</password><host>keep</host></db>\n");
+    only_secrets_leave("<password>\n  {}\n</password>\n<host>\n  keep\n</host>\n");
+    only_secrets_leave("<ns:password xsi:type=\"x\">{}</ns:password>\n<Password encrypted=\"false\">{}</Password>\n");
+    only_secrets_leave("<password><![CDATA[{}]]></password>\n<note><![CDATA[keep]]></note>\n");
+    only_secrets_leave("<Resource name=\"jdbc/x\" username=\"u\" password=\"{}\" url=\"jdbc:x://keep\"/>\n");
+    only_secrets_leave(
+        "<password value=\"{}\"/>\n<add key=\"Password\" value=\"{}\" />\n<add key=\"Host\" value=\"keep\" />\n",
+    );
+    only_secrets_leave(
+        "<property name=\"connection.password\">{}</property>\n<property name=\"region\">keep</property>\n",
+    );
+    only_secrets_leave("<property name=\"connection.password\"\n   value=\"{}\"/>\n");
+    only_secrets_leave("<property><name>db.password</name><value>{}</value></property>\n");
+    only_secrets_leave(
+        "<property>\n  <name>fs.s3a.secret.key</name>\n  <description>what for</description>\n  <final>true</final>\n  <value>{}</value>\n</property>\n<property>\n  <name>fs.region</name>\n  <value>keep</value>\n</property>\n",
+    );
+    only_secrets_leave(
+        "<dict>\n<key>password</key>\n<string>{}</string>\n<key>host</key>\n<string>keep</string>\n</dict>\n",
+    );
+    only_secrets_leave("<string name=\"api_secret\">{}</string>\n");
+    // What only looks like it stays.
+    for text in [
+        "use <your-token> in front of it\n",
+        "<password>\n\n<host>keep</host>\n",
+        "<name>db.password</name>\n</property>\n<value>keep</value>\n",
+        "<name>db.password.policy</name><value>keep</value>\n",
+        "<password/><host>keep</host>\n",
+        "<name>db.password</name>\n",
+        "if a <password> b then\n",
+    ] {
+        assert_eq!(redact(text), text);
+        assert_eq!(in_pieces(text, 1), text);
+    }
+}
