@@ -7,7 +7,7 @@ use casefile::redact::{CorrelationKey, Format, Redacted, Redactor};
 use crate::clock::seconds;
 use crate::corpus::Random;
 use crate::speed::PUSH;
-use crate::worst::shapes;
+use crate::worst::{median, shapes};
 
 /// Size of the inputs while they are compared, and of those that show whether the cost of a byte grows.
 const SMALL: usize = 32 << 10;
@@ -152,10 +152,12 @@ pub(crate) fn search(limit: u64) {
     all.sort_by(f64::total_cmp);
     slowest.sort_by(|a, b| b.0.total_cmp(&a.0));
     println!("{} inputs tried, {} searches; median {:.1} ns/byte", all.len(), slowest.len(), all[all.len() / 2]);
-    println!("{:>9}{:>9}  format  input", "32 KiB", "512 KiB");
+    let usual = median(&redactor).unwrap_or(f64::NAN);
+    println!("the median of the fuzzers' kept inputs: {usual:.1} ns/byte");
+    println!("{:>9}{:>9}{:>10}  format  input", "32 KiB", "512 KiB", "x median");
     for (small, format, input) in slowest.iter().take(12) {
         let text = text(input);
         let large = cost(&redactor, *format, text.as_bytes(), LARGE).unwrap_or(0.0);
-        println!("{small:>9.1}{large:>9.1}  {:<7} {text:?}", format!("{format:?}"));
+        println!("{small:>9.1}{large:>9.1}{:>10.1}  {:<7} {text:?}", small / usual, format!("{format:?}"));
     }
 }

@@ -64,11 +64,8 @@ pub(crate) fn shapes() -> Vec<(String, String)> {
     all
 }
 
-/// Prints the median and the worst cost over the kept inputs of the fuzzers (`FUZZ_INPUTS` names another folder), and
-/// that of each shape.
-pub(crate) fn table() {
-    let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
-    let repeated = |piece: &[u8]| -> Vec<u8> { piece.iter().copied().cycle().take(SIZE).collect() };
+/// The kept inputs of the fuzzers (`FUZZ_INPUTS` names another folder) and what a byte of each costs, cheapest first.
+fn kept(redactor: &Redactor) -> Vec<(f64, String)> {
     let dir =
         std::env::var("FUZZ_INPUTS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus").to_owned());
     let mut costs = Vec::new();
@@ -88,14 +85,31 @@ pub(crate) fn table() {
             if content.is_empty() {
                 continue;
             }
-            if let Some(cost) = cost(&redactor, format, &repeated(content)) {
+            if let Some(cost) = cost(redactor, format, &repeated(content)) {
                 costs.push((cost, format!("{target}/{}", file.file_name().to_string_lossy())));
             }
         }
     }
     costs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    costs
+}
+
+/// Nanoseconds that a byte of the median input costs.
+pub(crate) fn median(redactor: &Redactor) -> Option<f64> {
+    let costs = kept(redactor);
+    costs.get(costs.len() / 2).map(|c| c.0)
+}
+
+fn repeated(piece: &[u8]) -> Vec<u8> {
+    piece.iter().copied().cycle().take(SIZE).collect()
+}
+
+/// Prints the median and the worst cost over the kept inputs, and that of each shape.
+pub(crate) fn table() {
+    let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+    let costs = kept(&redactor);
     let Some(median) = costs.get(costs.len() / 2).map(|c| c.0) else {
-        println!("no inputs of the fuzzers in {dir}");
+        println!("there are no inputs of the fuzzers");
         return;
     };
     println!("{} inputs of the fuzzers: median {median:.1} ns/byte; the slowest:", costs.len());

@@ -388,7 +388,7 @@ fn pattern_check(rule: &RuleDef, pattern: &str) -> Result<Check, String> {
             Regex::config()
                 .utf8_empty(false)
                 .nfa_size_limit(Some(MAX_PROGRAM))
-                .hybrid_cache_capacity(256 << 10)
+                .hybrid_cache_capacity(1 << 20)
                 .onepass_size_limit(Some(256 << 10))
                 .dfa(false),
         )

@@ -201,12 +201,18 @@ impl Scan<'_> {
         if self.depth >= MAX_DEPTH || !self.env.layers.decoding {
             return;
         }
+        // The string around an escape that was decoded a moment ago holds this one, too.
+        if at < self.memory.escaped {
+            return;
+        }
         let bytes = self.bytes;
         let (line_start, line_end) = self.line_of(at);
         let floor = line_start.max(at.saturating_sub(MAX_WORD));
         let start = bytes[floor..at].iter().rposition(|b| *b == b'"').map_or(floor, |i| floor + i + 1);
         let roof = line_end.min(at + MAX_WORD);
         let stop = bytes[at..roof].iter().position(|b| *b == b'"').map_or(roof, |i| at + i);
+        // What is not at the end of its string yet is seen with as much behind it once more.
+        self.memory.escaped = if stop == at + MAX_WORD { stop - MAX_WORD / 2 } else { stop };
         self.mapped(start, stop, |b, i| {
             let hex = b.get(i + 4..i + 6).filter(|_| b[i..].starts_with(b"\\u00"))?;
             u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok().map(|v| (v, 6))

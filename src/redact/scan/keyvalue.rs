@@ -166,7 +166,9 @@ impl Scan<'_> {
                     .take(3)
                     .take_while(|b| matches!(b, b' ' | b'(' | b'"' | b'\'' | b'['))
                     .count();
-            let to = from + bytes[from..line_end].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+            // A longer run is no key.
+            let run = bytes[from..line_end].iter().take(67).take_while(|b| b.is_ascii_alphanumeric()).count();
+            let to = from + run;
             if super::value::is_hex32(&bytes[from..to]) {
                 return self.mask(from, to, engine::PRIVATE_KEY, None);
             }

@@ -124,10 +124,26 @@ struct Memory {
     /// The last value of a header, and the last cookies.
     header: (usize, usize, usize),
     cookies: (usize, usize),
+    /// Where the last word of a URL begins, and where it ends or was seen to go on.
+    url: (usize, usize),
+    /// The last match of each rule with a pattern.
+    patterns: Vec<Matched>,
+    /// Up to here, escapes are decoded.
+    escaped: usize,
     /// The end that values share, and how many of them there are.
     crowd: (usize, usize),
     /// Bytes that were searched for the braces around names of a line, and the end of the line.
     searched: (usize, usize),
+}
+
+/// A match of a rule with a pattern.
+struct Matched {
+    rule: u16,
+    /// Its candidate, and the end of what was masked.
+    at: usize,
+    end: usize,
+    /// A candidate inside of it, and the length of its anchor.
+    deferred: Option<(usize, usize)>,
 }
 
 /// Values of one end that are looked at; longer ones behind them are masked unseen.
@@ -174,6 +190,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
             break;
         }
     }
+    scan.deferred();
     scan.decode_lane();
     scan.phrases();
     let outcome = scan.outcome;

@@ -116,8 +116,8 @@ impl Scan<'_> {
                 bytes[at..to].get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w.as_bytes()))
                     && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
             });
-            let replaced = self.spans.iter().any(|s| (s.start..s.end).contains(&at));
-            let Some(word) = word.filter(|_| !replaced) else {
+            let replaced = || self.spans.iter().any(|s| (s.start..s.end).contains(&at));
+            let Some(word) = word.filter(|_| !replaced()) else {
                 at += 1;
                 continue;
             };

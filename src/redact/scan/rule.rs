@@ -2,8 +2,8 @@
 
 use regex_automata::{Anchored, Input, util::captures::Captures};
 
-use super::Scan;
 use super::bounds::token_start;
+use super::{Matched, SHORT, Scan};
 use crate::redact::rules::{Boundary, Check};
 
 impl Scan<'_> {
@@ -31,6 +31,9 @@ impl Scan<'_> {
                 }
             }
             Check::Pattern { regex, group, lookback, max_len } => {
+                if self.is_deferred(index, at, anchor_len) {
+                    return;
+                }
                 let from = at.saturating_sub(*lookback).max(line_start);
                 let to = (at + max_len).min(line_end);
                 let anchored = if *lookback == 0 { Anchored::Yes } else { Anchored::No };
@@ -46,12 +49,59 @@ impl Scan<'_> {
                     if whole.end > at {
                         if rule.left == Boundary::None || token_start(bytes, whole.start) {
                             self.mask(part.start, part.end, index, None);
+                            self.note_pattern(index, at, part.end);
                         }
                         return;
                     }
                     at_start = whole.end.max(at_start + 1);
                 }
             }
+        }
+    }
+
+    /// Puts off a candidate deep inside of a long match of the same rule, because each of many would be matched to the same
+    /// end. The last one is matched when the others are over, and one in each quarter of what is left.
+    fn is_deferred(&mut self, index: u16, at: usize, anchor_len: usize) -> bool {
+        let Some(seen) = self.memory.patterns.iter_mut().find(|p| p.rule == index) else { return false };
+        if at < seen.end && seen.end - seen.at > SHORT && at - seen.at < (seen.end - seen.at) / 4 {
+            seen.deferred = Some((at, anchor_len));
+            return true;
+        }
+        let deferred = seen.deferred.take().filter(|_| at >= seen.end);
+        if let Some((at, anchor_len)) = deferred {
+            seen.end = at;
+            self.rule(index, at, anchor_len);
+        }
+        false
+    }
+
+    fn note_pattern(&mut self, rule: u16, at: usize, end: usize) {
+        self.memory.patterns.retain(|p| p.rule != rule);
+        self.memory.patterns.push(Matched { rule, at, end, deferred: None });
+    }
+
+    /// Matches the candidates that were put off.
+    pub(super) fn deferred(&mut self) {
+        for seen in std::mem::take(&mut self.memory.patterns) {
+            if let Some((at, anchor_len)) = seen.deferred {
+                self.rule(seen.rule, at, anchor_len);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::redact::{CorrelationKey, Redactor};
+
+    #[test]
+    fn many_candidates_inside_of_long_matches_leave_nothing_behind() {
+        let redactor = Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+        for count in [1, 2, 40, 150, 160, 170, 400, 1_000] {
+            let text = format!("a {}tail1234 b", "X-Amz-Signature=aaaaaaaa".repeat(count));
+            let clean = redactor.text(&text).into_inner();
+            assert!(!clean.contains("aaaa") && !clean.contains("tail"), "{count}: {clean}");
+            assert!(clean.starts_with("a X-Amz-Signature=REDACTED-") && clean.ends_with(" b"), "{count}: {clean}");
         }
     }
 }

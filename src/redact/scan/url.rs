@@ -23,8 +23,7 @@ impl Scan<'_> {
             return;
         }
         let start = at + 3;
-        let rest = &bytes[start..bytes.len().min(start + MAX_URL)];
-        let word = &rest[..rest.iter().position(|b| ends_url(*b)).unwrap_or(rest.len())];
+        let word = &bytes[start..self.url_end(start)];
         // `${PASSWORD}` and `{{ .x }}` hold characters that would otherwise end the authority.
         let authority = &word[..word.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(word.len())];
         if let Some(sign) = memchr::memrchr(b'@', authority) {
@@ -50,6 +49,17 @@ impl Scan<'_> {
         {
             self.userinfo(start, start + sign);
         }
+    }
+
+    /// Where the word around a URL ends, or is cut off. Words inside of one end with it, so it is looked for once.
+    fn url_end(&mut self, start: usize) -> usize {
+        let limit = self.bytes.len().min(start + MAX_URL);
+        let (begin, end) = self.memory.url;
+        let known = if (begin..end).contains(&start) { end } else { start };
+        let more = self.bytes[known..limit.max(known)].iter().position(|b| ends_url(*b));
+        let end = more.map_or(limit.max(known), |i| known + i);
+        self.memory.url = (start, end);
+        end.min(limit)
     }
 
     fn userinfo(&mut self, start: usize, sign: usize) {

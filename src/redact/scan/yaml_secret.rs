@@ -5,6 +5,10 @@ use super::{LOOKAHEAD, Scan};
 use crate::redact::rules::engine;
 use crate::redact::token::base64_bytes;
 
+/// Fields beside `data` that are looked at for the kind: an object has a handful, and each of many would be looked at anew
+/// from each of many.
+const MAX_FIELDS: usize = 40;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unknown,
@@ -32,6 +36,7 @@ impl Scan<'_> {
         let mut plain = line == b"stringData:";
         let mut children: Vec<(usize, usize)> = Vec::new();
         let mut next = line_end + 1;
+        let mut fields = 0;
         loop {
             if next >= bytes.len() {
                 if self.more {
@@ -39,7 +44,7 @@ impl Scan<'_> {
                 }
                 break;
             }
-            if next - at > LOOKAHEAD {
+            if next - at > LOOKAHEAD || fields > MAX_FIELDS {
                 break;
             }
             let Some(stop) =
@@ -54,6 +59,7 @@ impl Scan<'_> {
                     break;
                 }
                 if depth == column {
+                    fields += 1;
                     inside = matches!(text, b"data:" | b"stringData:");
                     plain |= text == b"stringData:";
                     if let Some(name) = text.strip_prefix(b"kind:") {
@@ -70,7 +76,7 @@ impl Scan<'_> {
         }
         if kind == Kind::Secret || plain {
             self.secret_children(&children, false);
-        } else if next - at > LOOKAHEAD {
+        } else if next - at > LOOKAHEAD || fields > MAX_FIELDS {
             // Too long to see the kind: what can be data of a Secret is taken for it.
             self.secret_children(&children, true);
         }
