@@ -21,7 +21,7 @@ pub(in crate::redact) fn follow(bytes: &[u8], inside: Inside, mut each: impl FnM
             (at, open) = (behind, None);
         }
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some(found) = memchr::memchr3(b'"', b'\'', b'#', rest).map(|i| at + i) else { return None };
+        let found = memchr::memchr3(b'"', b'\'', b'#', rest).map(|i| at + i)?;
         let mark = bytes[found];
         let line_end = || memchr::memchr2(b'\n', 0, &bytes[found..]).map_or(bytes.len(), |i| found + i);
         if mark == b'#' {

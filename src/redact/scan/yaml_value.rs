@@ -151,7 +151,11 @@ impl Scan<'_> {
                 if matches!(item.first(), Some(b'|' | b'>')) {
                     block = Some((dash, true));
                 } else if quoted
-                    || (memchr::memmem::find(item, b": ").is_none() && !item.ends_with(b":") && !item.starts_with(b"{"))
+                    || (memchr::memmem::find(item, b": ").is_none()
+                        && !item.ends_with(b":")
+                        && !item.starts_with(b"{")
+                        // What follows a setting whose value is gone may have been such a mark.
+                        && !(item.contains(&b'=') && self.env.set.without_own(item).is_some()))
                 {
                     items.push((item.as_ptr() as usize - bytes.as_ptr() as usize, item.len()));
                 }
