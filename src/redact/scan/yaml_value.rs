@@ -151,15 +151,12 @@ impl Scan<'_> {
                 let quoted =
                     matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
                 let item = if quoted { &item[1..item.len() - 1] } else { item };
+                // What follows a setting or a flag whose value is gone may have been such a mark.
+                let rest = item.iter().any(|b| matches!(b, b'=' | b' ')) && self.env.set.without_own(item).is_some();
+                let map = memchr::memmem::find(item, b": ").is_some() || item.ends_with(b":") || item.starts_with(b"{");
                 if matches!(item.first(), Some(b'|' | b'>')) {
                     block = Some((dash, true));
-                } else if quoted
-                    || (memchr::memmem::find(item, b": ").is_none()
-                        && !item.ends_with(b":")
-                        && !item.starts_with(b"{")
-                        // What follows a setting whose value is gone may have been such a mark.
-                        && !(item.iter().any(|b| matches!(b, b'=' | b' ')) && self.env.set.without_own(item).is_some()))
-                {
+                } else if quoted || !(map || rest) {
                     items.push((item.as_ptr() as usize - bytes.as_ptr() as usize, item.len()));
                 }
             }
