@@ -39,7 +39,9 @@ fn pushed(name: &str, begin: &str, piece: &str, bytes: u64) {
     let most = peak(&child);
     drop(stdin);
     child.wait().unwrap();
-    println!("{name}: {} MB pushed, VmHWM {most} kB, {} kB at the start", (bytes - left) / 1_000_000, base);
+    let pushed = (bytes - left) / 1_000_000;
+    let said = format!("{name}: {pushed} MB pushed, VmHWM {most} kB, {base} kB at the start\n");
+    let _ = std::io::stderr().write_all(said.as_bytes());
     assert!(most <= base + MOST, "{name}: {most} kB, {base} kB at the start");
 }
 

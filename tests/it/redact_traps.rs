@@ -28,6 +28,9 @@
 //! | gzip in tar in gzip | `an_archive_keeps_its_shape_and_loses_its_secrets` |
 //! | bombs | `bombs_and_broken_archives_are_refused`, `members_that_cannot_be_trusted_are_left_out` |
 //! | a second value without a comma in broken JSON | `trap_a_second_value_without_a_comma` |
+//! | a replacement that moves braces and quotes of a broken document | `trap_broken_documents_are_settled_by_the_first_pass` |
+//! | strings of TOML over lines | `trap_strings_of_toml_over_lines` |
+//! | a value on the line below its name | `trap_a_value_below_its_name` |
 
 use std::path::Path;
 use std::process::Command;
@@ -127,6 +130,74 @@ fn trap_a_line_of_ten_mebibytes() {
         assert!(!out.contains("Hunter2") && !out.contains(TOKEN), "{format:?}");
         assert_eq!(out.matches("REDACTED-").count(), 2, "{format:?}");
         assert_eq!(out.matches("reconciled").count(), 2 * filler.len() / unit.len(), "{format:?}");
+    }
+}
+
+#[test]
+fn trap_broken_documents_are_settled_by_the_first_pass() {
+    for (format, input) in [
+        (Format::Json, "{<password>AKIAQWERTYUIOPASDFGH}\"data\":{\"a\":\"YWJjZGVm\"}\"kind\":\"Secret\""),
+        (Format::Json, "{12345678\"password\": \"a\\\"b\"-----BEGIN PRIVATE KEY-----"),
+        (Format::Json, "N!{zp7\n\"password\": \"a\\\"b\"\n\"\"\"\n\"\"\""),
+        (Format::Json, "{\"password\": \"a\\\"b\"token: cGFzc3dvcmQ9SHVudGVyMnh5enp5\"[!VO/"),
+        (Format::Json, "mnemonic: /d!pdw{lO+\\n{\"password\": \"a\\\"b\"\"\"\"}"),
+        (Format::Toml, "token: ['|\n  x\n"),
+        (Format::Toml, "mnemonic: [--password {|\n  x\n"),
+        (Format::Toml, "\0token: AKIAQWERTYUIOPASDFGH-----BEGIN PRIVATE KEY-----\n"),
+        (Format::Env, "name: DB_PASSWORD\"password\": \"a\\\"b\"\0value: |\n  x\n"),
+        (Format::Yaml, "name: DB_PASSWORD\n\"value\":\"zzz9zzz\"{token: name: DB_PASSWORD|\n  x\n"),
+        (Format::Yaml, "name: DB_PASSWORD|\n  x\nvalue: [<password>, <password>"),
+    ] {
+        let once = text(format, input);
+        assert_eq!(text(format, &once), once, "{input}");
+        let whole = redact(format, input.as_bytes());
+        for cut in 0..input.len() {
+            assert!(in_pieces(format, input.as_bytes(), &[cut]) == whole, "{input} at {cut}");
+        }
+    }
+}
+
+#[test]
+fn trap_strings_of_toml_over_lines() {
+    for input in [
+        "a = [[\"\"\"\nline\npassword: x y\nend\"\"\", \"password='\"], { password = 'a\"b' }]\n",
+        "a = [{ b = \"\"\"\nx\n\"\"\", password = \"password='\" }, 'postgres://u:p\"w@h/db']\n",
+        "[a]\nx-api-key = \"DB_PASSWORD\"\n[a.password]\nvalue = 0\n",
+        "[[a]]\nprivate_key = \"DB_PASSWORD\"\nvalue = [0]\n",
+    ] {
+        let out = text(Format::Toml, input);
+        let keys = |text: &str| {
+            let table = text.parse::<toml::Table>().unwrap_or_else(|e| panic!("{e}: {text}"));
+            super::redaction::keys(&serde_json::to_value(table).unwrap())
+        };
+        assert_eq!(keys(&out), keys(input), "{input}\n{out}");
+    }
+}
+
+#[test]
+fn trap_a_value_below_its_name() {
+    for input in [
+        "Password:\nZq8vW3rT7yU1\n",
+        "Enter passphrase for key:\nZq8vW3rT7yU1\n",
+        "password=\nZq8vW3rT7yU1\n",
+        "login: app\npassword:\n  Zq8vW3rT7yU1",
+    ] {
+        let out = text(Format::Text, input);
+        assert!(!out.contains("Zq8vW3rT7yU1") && out.contains("REDACTED-password-"), "{out}");
+        assert_eq!(text(Format::Text, &out), out);
+        let whole = redact(Format::Text, input.as_bytes());
+        for cut in 0..input.len() {
+            assert!(in_pieces(Format::Text, input.as_bytes(), &[cut]) == whole, "{input} at {cut}");
+        }
+    }
+    for input in [
+        "password:\ndone\n",
+        "the password:\n2026-11-21T10:00:00Z ready\n",
+        "secrets:\ndefault-token-x5gwd\n",
+        "token:\nexpires in 3600\n",
+        "password:\nuser=app\n",
+    ] {
+        assert_eq!(text(Format::Text, input), input);
     }
 }
 

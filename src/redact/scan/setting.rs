@@ -53,12 +53,7 @@ impl Scan<'_> {
         {
             return self.continued(key, class, at);
         }
-        if leads
-            && sign == b':'
-            && (self.env.format == Format::Yaml
-                || (self.block_follows(at, line_end)
-                    && !(self.env.format == Format::Env && begins_setting(&bytes[(line_end + 1).min(bytes.len())..]))))
-        {
+        if leads && sign == b':' && (self.env.format == Format::Yaml || self.block_follows(at, line_end)) {
             return self.yaml_value(key, class, at);
         }
         if class == Class::Secret(engine::COOKIE) || class == Class::Secret(engine::AUTHORIZATION) {
@@ -345,7 +340,7 @@ fn number_end(bytes: &[u8], at: usize, end: usize) -> usize {
 }
 
 /// Whether a line is a setting of its own, so that it goes on with nothing above it: `  name=value`, and no base64.
-fn begins_setting(line: &[u8]) -> bool {
+pub(super) fn begins_setting(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     let name =
         line.iter().take(160).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();

@@ -2,18 +2,21 @@
 
 use super::keyvalue::{Key, skip_blank};
 use super::region::indent;
+use super::setting::begins_setting;
 use super::value::{judge, quote_at};
 use super::words::Class;
 use super::{Region, Scan};
+use crate::redact::Format;
 
 impl Scan<'_> {
-    /// Whether `|` or `>` with its indicators is all that stands behind the colon.
+    /// Whether `|` or `>` with its indicators is all that stands behind the colon. Properties have no blocks: there a setting below is one.
     pub(super) fn block_follows(&self, at: usize, line_end: usize) -> bool {
         let rest = self.bytes[at.min(line_end)..line_end].trim_ascii();
         let rest = rest.strip_prefix(b"!!binary").or_else(|| rest.strip_prefix(b"!!str")).unwrap_or(rest).trim_ascii();
         let rest = rest.split(|b| *b == b'#').next().unwrap_or(rest).trim_ascii();
         matches!(rest.first(), Some(b'|' | b'>'))
             && rest[1..].iter().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-'))
+            && !(self.env.format == Format::Env && begins_setting(self.bytes.get(line_end + 1..).unwrap_or_default()))
     }
 
     pub(super) fn yaml_value(&mut self, key: Key, class: Class, at: usize) {
@@ -148,11 +151,12 @@ impl Scan<'_> {
                 let quoted =
                     matches!(item.first(), Some(b'"' | b'\'')) && item.len() >= 2 && item.last() == item.first();
                 let item = if quoted { &item[1..item.len() - 1] } else { item };
+                // What follows a setting or a flag whose value is gone may have been such a mark.
+                let rest = item.iter().any(|b| matches!(b, b'=' | b' ')) && self.env.set.without_own(item).is_some();
+                let map = memchr::memmem::find(item, b": ").is_some() || item.ends_with(b":") || item.starts_with(b"{");
                 if matches!(item.first(), Some(b'|' | b'>')) {
                     block = Some((dash, true));
-                } else if quoted
-                    || (memchr::memmem::find(item, b": ").is_none() && !item.ends_with(b":") && !item.starts_with(b"{"))
-                {
+                } else if quoted || !(map || rest) {
                     items.push((item.as_ptr() as usize - bytes.as_ptr() as usize, item.len()));
                 }
             }
