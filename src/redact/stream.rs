@@ -107,7 +107,7 @@ impl Lines {
     /// Lets text go by that needs no look.
     pub(super) fn pass(&mut self, text: &[u8], out: &mut Redacted<Vec<u8>>) {
         if self.format == Format::Toml {
-            self.within = toml_text::follow(text, self.within, |_, _| ());
+            self.within = toml_text::behind(text, self.within);
         }
         out.inner_mut().extend_from_slice(text);
     }
@@ -463,7 +463,7 @@ impl Lines {
     /// Forgets what was emitted but for `keep` bytes of context.
     fn drain(&mut self, upto: usize, keep: usize) {
         if self.format == Format::Toml {
-            self.within = toml_text::follow(&self.buffer[self.seen..upto], self.within, |_, _| ());
+            self.within = toml_text::behind(&self.buffer[self.seen..upto], self.within);
         }
         let from = upto.saturating_sub(keep);
         if let Some(trace) = &mut self.trace {

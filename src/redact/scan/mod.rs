@@ -109,8 +109,8 @@ pub(super) struct Scan<'a> {
     last_key: (usize, usize),
     /// Start of the line whose value belongs to a name above it, and of that name's line.
     paired: Option<(usize, usize)>,
-    /// TOML: the strings.
-    texts: Vec<(usize, usize)>,
+    /// TOML: the strings, once somebody has asked for them.
+    texts: Option<Vec<(usize, usize)>>,
     memory: Memory,
 }
 
@@ -171,12 +171,9 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         json_line: (usize::MAX, false),
         last_key: (usize::MAX, 0),
         paired: None,
-        texts: Vec::new(),
+        texts: None,
         memory: Memory::default(),
     };
-    if env.format == Format::Toml {
-        toml_text::follow(bytes, env.within, |from, to| scan.texts.push((from, to)));
-    }
     for hit in &scratch.hits {
         if hit.start < scan.resume || (scan.skip.0..scan.skip.1).contains(&hit.start) {
             continue;
@@ -264,8 +261,13 @@ impl Scan<'_> {
             return end;
         }
         if self.env.format == Format::Toml {
-            let next = self.texts.partition_point(|text| text.1 < start);
-            return self.texts.get(next).filter(|text| text.0 <= start).map_or(end, |text| end.min(text.1));
+            let texts = self.texts.get_or_insert_with(|| {
+                let mut texts = Vec::new();
+                toml_text::follow(self.bytes, self.env.within, |from, to| texts.push((from, to)));
+                texts
+            });
+            let next = texts.partition_point(|text| text.1 < start);
+            return texts.get(next).filter(|text| text.0 <= start).map_or(end, |text| end.min(text.1));
         }
         if self.env.format != Format::Json && !self.is_json_line(start) {
             return end;
