@@ -53,7 +53,7 @@ fn objects_are_read_by_their_fields() {
 
 #[test]
 fn json_is_walked() {
-    let text = "{\n \"passwords\": [\n  \"sunflower\",\n  \"tulip\"\n ]\n}\n";
+    let text = "{\n \"passwords\": [\n  [\n   \"sunflower\"\n  ],\n  [\n   \"tulip\"\n  ]\n ]\n}\n";
     only("sunflower", Layers { walker: false, ..Layers::ALL }, |layers| file(layers, Format::Json, text));
 }
 

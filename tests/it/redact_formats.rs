@@ -133,3 +133,30 @@ fn statements_and_calls() {
         assert_eq!(in_pieces(text, 1), text);
     }
 }
+
+#[test]
+fn lists_and_pairs_over_lines_outside_of_whole_documents() {
+    // A part of a document, or one in a log: nothing but the lines themselves is at hand.
+    only_secrets_leave("  \"passwords\": [\n    \"{}\",\n    \"{}\"\n  ],\n  \"hosts\": [\n    \"keep\"\n  ]\n}\n");
+    only_secrets_leave("config:\n{\n  \"tokens\": [\"{}\",\n    \"{}\", \"{}\"],\n  \"hosts\": [\"keep\"]\n}\n");
+    only_secrets_leave("tokens: [\n  {},\n  '{}'\n]\nhosts: [\n  keep\n]\n");
+    only_secrets_leave("tokens: [{},\n  {}, {}]\nhosts: [keep]\n");
+    only_secrets_leave(
+        "env:\n  {\"name\": \"API_TOKEN\",\n   \"value\": \"{}\"},\n  {\"name\": \"LEVEL\",\n   \"value\": \"keep\"}\n",
+    );
+    only_secrets_leave(
+        "  {\"value\": \"{}\",\n   \"name\": \"API_TOKEN\"},\n  {\"value\": \"keep\",\n   \"name\": \"LEVEL\"}\n",
+    );
+    for text in [
+        "token: [\nnext line of a log that is no item\n",
+        "secrets: [\n  {\"name\": \"keep\"}\n]\n",
+        "\"hosts\": [\n  \"keep\"\n]\n",
+    ] {
+        assert_eq!(redact(text), text);
+        assert_eq!(in_pieces(text, 1), text);
+    }
+    let long = format!("\"passwords\": [\n{}]\nkeep\n", "  \"Zx81mossLantern01\",\n".repeat(10_000));
+    let out = redact(&long);
+    assert!(!out.contains("Zx81") && out.ends_with("]\nkeep\n"), "{}", &out[out.len().saturating_sub(200)..]);
+    assert_eq!(in_pieces(&long, 4_096), out);
+}

@@ -29,7 +29,7 @@ fn a_test_of_rules_tells_place_rule_and_layer_and_no_value() {
 fn a_test_of_rules_names_the_walker_in_json_and_counts_lines_in_windows() {
     // Longer than what the engine holds at once, so that lines are counted across windows.
     let mut text = "{\"a\": 1}\n".repeat(60_000);
-    text.push_str("{\"passwords\": [\n  \"sunflower\"\n]}\n");
+    text.push_str("{\"passwords\": [\n [\n  \"sunflower\"\n]]}\n");
     let call = Casefile::new(&["redact", "rules", "test", "a.json", "--format", "json"]);
     std::fs::write(call.dir().join("a.json"), &text).unwrap();
     let result: Value = serde_json::from_str(&call.run().code(0).stdout()).unwrap();
@@ -38,7 +38,7 @@ fn a_test_of_rules_names_the_walker_in_json_and_counts_lines_in_windows() {
     let found = &matches[0];
     assert_eq!(
         (&found["line"], &found["column"], &found["length"]),
-        (&60_002.into(), &4.into(), &9.into()),
+        (&60_003.into(), &4.into(), &9.into()),
         "{result}"
     );
     assert_eq!((&found["layer"], &found["rule"]), (&"walker".into(), &"key-password".into()), "{result}");

@@ -1,17 +1,84 @@
 //! Lists of values under one name.
 
-use super::Scan;
 use super::value::{close_of, is_literal, quote_at};
 use super::words::Class;
+use super::{LOOKAHEAD, Region, Scan};
 use crate::redact::Format;
 use crate::redact::span::Quotes;
 
+/// Longest line with items of a list that goes over lines.
+const LINE_MAX: usize = 8 << 10;
+
 impl Scan<'_> {
+    /// Items on the lines behind one that ends in the bracket or a comma of a list, as in JSON that is written for people. Ends
+    /// at the first line that has something else, so that a bracket in a sentence costs nothing.
+    pub(super) fn items_below(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
+        let bytes = self.bytes;
+        let first = bytes[at..line_end].trim_ascii();
+        if class == Class::Benign || first.contains(&b']') || !matches!(first.last(), None | Some(b',')) {
+            return;
+        }
+        let mut next = line_end + 1;
+        while next < bytes.len() || self.more {
+            let rest = bytes.get(next..).unwrap_or_default();
+            let near = &rest[..rest.len().min(LINE_MAX)];
+            let whole = near.len() < LINE_MAX && !self.more;
+            let Some(len) = memchr::memchr(b'\n', near).or(whole.then_some(near.len())) else {
+                if near.len() < LINE_MAX {
+                    self.hold_line(at);
+                }
+                return;
+            };
+            if !self.items(class, next, next + len, bare) {
+                return;
+            }
+            next += len + 1;
+            if next - line_end > LOOKAHEAD {
+                // So long a list is held no longer: the rest goes without a look.
+                self.outcome.open = Some((next.min(bytes.len()), Region::Delimiter(b"]")));
+                self.resume = usize::MAX;
+                return;
+            }
+        }
+    }
+
+    /// The items of one line of a list; says whether the list goes on.
+    fn items(&mut self, class: Class, from: usize, end: usize, bare: Option<Quotes>) -> bool {
+        let bytes = self.bytes;
+        let blank = |at: usize| at + bytes[at..end].iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let mut at = blank(from);
+        while at < end {
+            if let Some((open, from)) = quote_at(bytes, at, end) {
+                let Some(to) = close_of(bytes, from, end, open) else { return false };
+                self.judged(class, from, to, None);
+                at = to + usize::from(open.level) + 1;
+            } else {
+                let plain = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_' | b'/' | b'=');
+                let to = at + bytes[at..end].iter().take_while(plain).count();
+                if !matches!(bytes[..end].get(blank(to)), None | Some(b',' | b']')) {
+                    return false;
+                }
+                self.judged(class, at, to, bare.filter(|_| is_literal(self.env.format, &bytes[at..to])));
+                at = to;
+            }
+            at = blank(at);
+            match bytes[..end].get(at) {
+                None => {}
+                Some(b',') => at = blank(at + 1),
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Items of a list on one line (or of a TOML list on several). `bare` are the quotes that an item without quotes
     /// needs where the list is JSON, whose lists stand in each other.
     pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
         let bytes = self.bytes;
         let toml = self.env.format == Format::Toml;
+        if !toml {
+            self.items_below(class, at, line_end, bare);
+        }
         let mut end = if toml { bytes.len().min(at + 8_192) } else { line_end };
         let line_end = |at: usize, end: usize| memchr::memchr(b'\n', &bytes[at..end]).map_or(end, |i| at + i);
         let mut at = at;

@@ -162,11 +162,11 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let (start, line_end) = self.line_of(at);
         let head = &bytes[start..at];
-        let columns = head.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-')).count();
+        let columns = columns(head);
         if !matches!(&head[columns..], b"" | b"\"") || self.paired.is_some_and(|paired| paired.0 == start) {
             return;
         }
-        let Some(class) = self.name_below(at, columns, line_end + 1) else { return };
+        let Some(class) = self.name_below(at, (floor(head), columns), line_end + 1) else { return };
         if class == Class::Benign {
             return;
         }
@@ -187,7 +187,7 @@ impl Scan<'_> {
     }
 
     /// The class of the name that follows a value; none when there is none, or when more bytes are needed first.
-    fn name_below(&mut self, at: usize, columns: usize, from: usize) -> Option<Class> {
+    fn name_below(&mut self, at: usize, (floor, columns): (usize, usize), from: usize) -> Option<Class> {
         let bytes = self.bytes;
         let mut next = from;
         let mut lines = 0;
@@ -201,7 +201,7 @@ impl Scan<'_> {
             let depth = indent(&rest[..len]);
             // Deeper lines belong to the value.
             if !text.is_empty() && depth <= columns {
-                if depth < columns || text.starts_with(b"- ") || matches!(text[0], b'}' | b']') {
+                if depth < floor || text.starts_with(b"- ") || matches!(text[0], b'}' | b']') {
                     return None;
                 }
                 lines += usize::from(text.contains(&b':'));
@@ -221,7 +221,7 @@ impl Scan<'_> {
     fn value_below(&mut self, key: Key, class: Class) {
         let bytes = self.bytes;
         let line = &bytes[key.line.0..key.line.1];
-        let columns = line.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-')).count();
+        let (floor, columns) = (floor(line), columns(line));
         let mut at = key.line.1 + 1;
         let mut lines = 0;
         while lines < MAX_LINES && at - key.line.1 < LOOKAHEAD {
@@ -234,11 +234,11 @@ impl Scan<'_> {
             if !text.is_empty() {
                 let depth = indent(next);
                 let table = self.env.format == Format::Toml && text.starts_with(b"[");
-                if depth < columns || text.starts_with(b"- ") || text.starts_with(b"}") || table {
+                if depth < floor || text.starts_with(b"- ") || text.starts_with(b"}") || table {
                     return;
                 }
                 let quoted = text.strip_prefix(b"\"").unwrap_or(text);
-                if depth == columns && VALUES.iter().any(|v| quoted.starts_with(v.as_bytes())) {
+                if (floor..=columns).contains(&depth) && VALUES.iter().any(|v| quoted.starts_with(v.as_bytes())) {
                     self.paired = Some((at, key.line.0));
                     let saved = self.line;
                     let word_end = at + depth;
@@ -291,6 +291,17 @@ impl Scan<'_> {
     }
 }
 
+/// The column in which the first name of a line stands, behind a dash or a brace.
+fn columns(line: &[u8]) -> usize {
+    line.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'-' | b'{')).count()
+}
+
+/// The least column of the other names beside it. Behind a brace they may stand anywhere.
+fn floor(line: &[u8]) -> usize {
+    let columns = columns(line);
+    if line[..columns].contains(&b'{') { 0 } else { columns }
+}
+
 /// The name in `name: DB_PASSWORD` or `"name": "DB_PASSWORD",`.
 fn name_in(text: &[u8]) -> Option<&[u8]> {
     let text = text.strip_prefix(b"\"").unwrap_or(text);
@@ -298,6 +309,8 @@ fn name_in(text: &[u8]) -> Option<&[u8]> {
     let rest = &text[word.len()..];
     let rest = rest.strip_prefix(b"\"").unwrap_or(rest).trim_ascii_start().strip_prefix(b":")?.trim_ascii();
     let rest = rest.strip_suffix(b",").unwrap_or(rest);
+    // The object may end behind its name.
+    let rest = rest.strip_suffix(b"}").unwrap_or(rest).trim_ascii_end();
     let quoted = rest.len() >= 2 && matches!(rest[0], b'"' | b'\'') && rest.last() == rest.first();
     let name = if quoted { &rest[1..rest.len() - 1] } else { rest };
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b':');

@@ -54,7 +54,7 @@ impl Scan<'_> {
                 let from = text.as_ptr() as usize - bytes.as_ptr() as usize;
                 self.judged(class, from, from + text.len(), None);
             }
-            return;
+            return self.items_below(class, at + 1, line_end, None);
         }
         if rest[0] == b'{' {
             return;
