@@ -4,6 +4,7 @@
 //! is settled here, so that a pass over redacted content changes nothing. Lines that stayed as they were are not read
 //! again, unless a line above asks for them; so each further look costs next to nothing.
 
+use super::scan::toml_text::Inside;
 use super::stream::Lines;
 use super::trace::Trace;
 use super::{Format, Match, RedactError, Redacted, Redactor};
@@ -16,7 +17,10 @@ const AGAIN: usize = 3;
 /// Some looks at one document, in pushes of any size. After an error nothing more comes.
 pub(super) struct Settled {
     first: Lines,
-    again: [Look; AGAIN],
+    /// The others. Most documents have nothing to replace and need none.
+    again: Vec<Look>,
+    /// While there are none: whether a line is on its way.
+    inside: bool,
     format: Format,
     /// What a look gave, and what the next one makes of it.
     pieces: [Redacted<Vec<u8>>; 2],
@@ -31,13 +35,8 @@ struct Look {
 
 impl Settled {
     pub(super) fn new(redactor: Redactor, file: &str, format: Format) -> Self {
-        let look = |_| Look { lines: Lines::again(redactor.clone(), file, format), inside: false };
-        Self {
-            again: std::array::from_fn(look),
-            first: Lines::new(redactor, file, format),
-            format,
-            pieces: [Redacted::buffer(), Redacted::buffer()],
-        }
+        let first = Lines::new(redactor, file, format);
+        Self { first, again: Vec::new(), inside: false, format, pieces: [Redacted::buffer(), Redacted::buffer()] }
     }
 
     /// Takes down what the first look replaces.
@@ -56,8 +55,9 @@ impl Settled {
     /// # Errors
     /// When the content cannot be redacted safely.
     pub(super) fn push(&mut self, raw: &[u8], out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        let within = self.first.within();
         self.first.push(raw, &mut self.pieces[0])?;
-        self.forward(false, out)
+        self.forward(within, false, out)
     }
 
     /// Ends the document and emits the rest.
@@ -65,13 +65,19 @@ impl Settled {
     /// # Errors
     /// When the content cannot be redacted safely.
     pub(super) fn finish(&mut self, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        let within = self.first.within();
         self.first.finish(&mut self.pieces[0])?;
-        self.forward(true, out)
+        self.forward(within, true, out)
     }
 
-    /// Shows what the first look gave to the others.
-    fn forward(&mut self, last: bool, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+    /// Shows what the first look gave to the others; `within` is where that begins.
+    fn forward(&mut self, within: Inside, last: bool, out: &mut Redacted<Vec<u8>>) -> Result<(), RedactError> {
+        if self.again.is_empty() && !self.first.replaced().is_empty() {
+            let look = || Look { lines: self.first.again(within), inside: self.inside };
+            self.again.extend(std::iter::repeat_with(look).take(AGAIN));
+        }
         let [piece, next] = &mut self.pieces;
+        self.inside = piece.get().last().map_or(self.inside, |b| !ends_line(*b));
         let mut before = &mut self.first;
         for look in &mut self.again {
             if before.replaced().is_empty() && look.lines.is_idle() && self.format != Format::Toml {
@@ -88,7 +94,11 @@ impl Settled {
             before = &mut look.lines;
         }
         before.forget_replaced();
-        out.inner_mut().extend_from_slice(piece.get());
+        if out.get().is_empty() {
+            std::mem::swap(out, piece);
+        } else {
+            out.inner_mut().extend_from_slice(piece.get());
+        }
         piece.clear();
         Ok(())
     }

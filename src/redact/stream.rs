@@ -91,12 +91,19 @@ impl Lines {
         }
     }
 
-    /// A look at what was redacted already. It goes by lines alone, as not all of the document comes by here.
-    pub(super) fn again(redactor: Redactor, file: &str, format: Format) -> Self {
-        let mut lines = Self::new(redactor, file, format);
+    /// A look at what was redacted already, from a place in the document on. It goes by lines alone, as not all of the document
+    /// comes by there.
+    pub(super) fn again(&self, within: toml_text::Inside) -> Self {
+        let mut lines = Self::new(self.redactor.clone(), &self.file, self.format);
         lines.walker = None;
         lines.again = true;
+        lines.within = within;
         lines
+    }
+
+    /// TOML: the string of several lines in which what was not emitted yet begins.
+    pub(super) fn within(&self) -> toml_text::Inside {
+        self.within
     }
 
     /// Whether nothing is held back.

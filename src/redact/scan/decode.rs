@@ -34,13 +34,9 @@ impl Scan<'_> {
         let bytes = self.bytes;
         // A run of the least length covers eight bytes that begin at one of these places.
         let (mut floor, mut at) = (0, 8);
-        while let Some(eight) = bytes[..end].get(at..).and_then(<[u8]>::first_chunk::<8>) {
-            if !all_in_run(*eight) {
-                at += 16;
-                continue;
-            }
-            let start = bytes[floor..at].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
-            let stop = at + 8 + run_len(&bytes[at + 8..]);
+        while let Some(place) = run_place(&bytes[..end], at) {
+            let start = bytes[floor..place].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
+            let stop = place + 8 + run_len(&bytes[place + 8..]);
             if start + MIN_RUN <= stop.min(end) {
                 self.base64_run(start, stop);
                 if self.outcome.hold.is_some_and(|h| h < end) {
@@ -103,19 +99,14 @@ impl Scan<'_> {
         let lead = if run.starts_with(b"0x") || run.starts_with(b"0X") { 2 } else { 0 };
         let run = &run[lead..run.len().min(MAX_RUN)];
         let run = &run[..run.len() / 2 * 2];
-        if run.len() < MIN_HEX || !run[..16].iter().all(u8::is_ascii_hexdigit) {
+        if run.len() < MIN_HEX {
             return false;
         }
-        // Most runs are digests and ids, so they are told from text before anything is copied.
-        let printable = |p: &[u8]| match p[0] {
-            b'2'..=b'6' => true,
-            b'7' => !matches!(p[1], b'f' | b'F'),
-            b'0' => matches!(p[1], b'9' | b'a' | b'A' | b'd' | b'D'),
-            _ => false,
-        };
+        // Most runs are digests and ids, or no digits at all, so they are told from text before anything is copied.
         let mut others = 0;
-        for pair in run.chunks_exact(2) {
-            others += usize::from(!printable(pair));
+        for piece in run.chunks_exact(MIN_HEX).filter_map(<[u8]>::first_chunk) {
+            let Some(more) = not_text(piece) else { return false };
+            others += usize::from(more);
             if others * 8 > run.len() {
                 return false;
             }
@@ -294,17 +285,51 @@ fn in_run(b: u8) -> bool {
     VALUES[usize::from(b)] != GAP
 }
 
-fn all_in_run(eight: [u8; 8]) -> bool {
-    // No value has all the bits of a gap, nor have several together.
-    eight.iter().fold(0, |bits, b| bits | VALUES[usize::from(*b)]) != GAP
+/// The top bit of those of eight bytes that are no characters of base64.
+#[inline]
+fn gaps(eight: u64) -> u64 {
+    let each = |b: u8| u64::from_ne_bytes([b; 8]);
+    let (low, tops) = (eight & each(0x7f), each(0x80));
+    // No sum leaves its byte. Each has the top bit where the byte is not below the limit, or not the one that is named.
+    let from = |bytes: u64, limit: u8| bytes + each(0x80 - limit);
+    let not = |b: u8| (low ^ each(b)) + each(0x7f);
+    let letters = low | each(0x20);
+    let letter = from(letters, b'a') & !from(letters, b'z' + 1);
+    // The slash stands in front of the digits.
+    let digit = from(low, b'/') & !from(low, b'9' + 1);
+    (eight | !(letter | digit) & not(b'+') & not(b'-') & not(b'_')) & tops
 }
 
-/// How many characters of base64 stand at the beginning. Eight are looked at together.
+/// How many of sixteen pairs of hexadecimal digits, at least, are no ASCII text; none when some are no digits.
+fn not_text(pairs: &[u8; MIN_HEX]) -> Option<u8> {
+    let (mut strange, mut others) = (0, 0);
+    for (i, b) in pairs.iter().enumerate() {
+        let (letter, digit) = ((b | 0x20).wrapping_sub(b'a') < 6, b.wrapping_sub(b'0') < 10);
+        strange |= u8::from(!(letter | digit));
+        // The first digit of a pair: text and line ends have 0 and 2 to 7.
+        others += u8::from(!((b.wrapping_sub(b'2') < 6) | (*b == b'0'))) & u8::from(i % 2 == 0);
+    }
+    (strange == 0).then_some(others)
+}
+
+/// The first place, of those every sixteen bytes from `at` on, where eight bytes are characters of base64.
+fn run_place(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        if gaps(u64::from_le_bytes(*eight)) == 0 {
+            return Some(at);
+        }
+        at += 16;
+    }
+    None
+}
+
+/// How many characters of base64 stand at the beginning.
 fn run_len(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        if !all_in_run(*eight) {
-            break;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let gaps = gaps(u64::from_le_bytes(*eight));
+        if gaps != 0 {
+            return at + gaps.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
@@ -322,4 +347,37 @@ fn begins_text(run: &[u8]) -> bool {
         let bits = c.iter().fold(0, |n, b| n << 6 | u32::from(VALUES[usize::from(*b)]));
         [bits >> 16, bits >> 8 & 255, bits & 255].iter().all(|b| matches!(b, 9 | 10 | 13 | 32..=126))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bytes_are_told_as_one() {
+        for b in 0..=u8::MAX {
+            for at in 0..8 {
+                for other in [0, b'A', b'z', b'/', b'-', 0x7f, 0x80, 0xff] {
+                    let mut eight = [other; 8];
+                    eight[at] = b;
+                    let gaps = gaps(u64::from_le_bytes(eight)).to_le_bytes();
+                    assert_eq!(gaps.map(|gap| gap == 0), eight.map(in_run), "{eight:?}");
+                    assert_eq!(run_len(&eight), eight.iter().take_while(|b| in_run(**b)).count());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hexadecimal_text_is_told_from_digests() {
+        let pairs = |text: &[u8]| -> [u8; MIN_HEX] {
+            let hex: String = text.iter().map(|b| format!("{b:02x}")).collect();
+            hex.as_bytes().try_into().unwrap()
+        };
+        assert_eq!(not_text(&pairs(b"password: x9\n\r~ ")), Some(0));
+        assert_eq!(not_text(&pairs(&[0x10; 16])), Some(16));
+        // A pair of which the second digit tells counts as text here.
+        assert_eq!(not_text(&pairs(&[0x7f; 16])), Some(0));
+        assert_eq!(not_text(b"0123456789abcdef0123456789ABCDEg"), None);
+    }
 }

@@ -16,9 +16,9 @@ const LIST: &str = include_str!("bip39.txt");
 const COUNTS: [usize; 5] = [24, 21, 18, 15, 12];
 /// A phrase of twelve words of three letters is longer than this.
 const SHORTEST: usize = 44;
-/// Where so many bytes are looked at every so many, a phrase covers two neighbours.
-const GLANCE: usize = 8;
-const STRIDE: usize = 18;
+/// Where eight bytes are looked at every so many, a phrase covers one such place, and the middle between it and a neighbour.
+const STRIDE: usize = 36;
+const MIDDLE: usize = STRIDE / 2;
 /// Fewest words of a phrase, and how long each of them is.
 const FEWEST: usize = 12;
 const LENGTHS: std::ops::RangeInclusive<usize> = 3..=8;
@@ -45,6 +45,14 @@ const OTHER: [u8; 256] = {
 
 fn in_run(b: u8) -> bool {
     OTHER[usize::from(b)] == 0
+}
+
+/// Whether eight bytes are those of a run or, in their stead, a few other signs.
+fn may_be_words(eight: u64) -> bool {
+    let each = |bit: u8| u64::from_ne_bytes([bit; 8]);
+    // Of 0x20 to 0x2f and 0x60 to 0x7f: the fifth bit is set, and the fourth only beside the sixth.
+    let other = eight & each(0x80) | !eight & each(0x20) | eight & !(eight >> 2) & each(0x10);
+    other == 0
 }
 
 impl Scan<'_> {
@@ -105,12 +113,12 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let end = self.outcome.hold.unwrap_or(bytes.len());
         let glance = |at: usize| {
-            let eight = bytes[..end].get(at..).and_then(<[u8]>::first_chunk::<GLANCE>);
-            eight.is_some_and(|eight| eight.iter().fold(0, |other, b| other | OTHER[usize::from(*b)]) == 0)
+            let eight = bytes[..end].get(at..).and_then(<[u8]>::first_chunk::<8>);
+            eight.is_some_and(|eight| may_be_words(u64::from_le_bytes(*eight)))
         };
         let mut at = 0;
-        while at + GLANCE <= end {
-            if !(glance(at) && glance(at + STRIDE)) {
+        while at + 8 <= end {
+            if !(glance(at) && (glance(at + MIDDLE) || at >= MIDDLE && glance(at - MIDDLE)) && in_run(bytes[at])) {
                 at += STRIDE;
                 continue;
             }
@@ -239,6 +247,19 @@ mod tests {
         assert!(words().iter().all(|w| LENGTHS.contains(&w.len())));
         assert!(words().iter().enumerate().all(|(i, w)| index(w.as_bytes()).map(usize::from) == Some(i)));
         assert!(["", "abandonx", "zzz", "abo"].iter().all(|w| index(w.as_bytes()).is_none()));
+    }
+
+    #[test]
+    fn eight_bytes_of_a_run_are_never_told_for_others() {
+        for b in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut eight = [b'a'; 8];
+                eight[at] = b;
+                let may_be = may_be_words(u64::from_le_bytes(eight));
+                assert!(may_be || !in_run(b), "{b}");
+                assert_eq!(may_be, matches!(b, 0x20..=0x2f | 0x60..=0x7f), "{b}");
+            }
+        }
     }
 
     #[test]

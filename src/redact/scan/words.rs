@@ -38,9 +38,13 @@ struct Ends {
 
 impl Ends {
     fn of(key: &[u8]) -> Self {
+        let four = |four: &[u8; 4]| u64::from(u32::from_le_bytes(*four));
         let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
             (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-            _ => (key.iter().fold(0, |head, b| head << 8 | u64::from(*b)), 0),
+            _ => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+                (Some(head), Some(tail)) => (four(head), four(tail)),
+                _ => (key.iter().fold(0, |head, b| head << 8 | u64::from(*b)), 0),
+            },
         };
         Self { len: key.len(), head, tail }
     }

@@ -226,22 +226,25 @@ impl Walker {
             b'"' => return Ok(self.begin_text(set, bytes)),
             b if is_literal(b) => {
                 let (start, len) = (self.offset, bytes.iter().take_while(|b| is_literal(**b)).count());
-                if len < bytes.len() {
+                if let Some(next) = bytes.get(len) {
                     self.offset += len as u64;
                     let text = &bytes[..len.min(self.room())];
                     let value = Value { start, end: self.offset, bare: true, text };
-                    self.begin(set, value, bytes.get(len).copied());
-                    return Ok(len);
+                    self.begin(set, value, Some(*next));
+                    return Ok(len + self.comma(*next));
                 }
                 self.text.clear();
                 self.state = State::Literal { start };
                 return Ok(self.literal(set, bytes));
             }
-            b'\n' => self.flush(set),
-            b' ' | b'\t' | b'\r' => {
-                let blank = bytes.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r')).count();
+            b'\n' | b' ' | b'\t' | b'\r' => {
+                let (blank, lines) = blank(bytes);
                 self.offset += blank as u64;
-                self.bound(set);
+                if lines {
+                    self.flush(set);
+                } else {
+                    self.bound(set);
+                }
                 return Ok(blank);
             }
             // A mark of the byte order, and what separates documents.
@@ -261,18 +264,38 @@ impl Walker {
         if rest.get(len) == Some(&b'"') {
             self.offset += 1 + len as u64;
             let text = &rest[..len.min(self.room())];
+            let next = rest.get(len + 1).copied();
             if key {
                 self.flush(set);
                 self.set_key(text, false);
             } else {
-                self.end_text(set, start, false, true, text, rest.get(len + 1).copied());
+                self.end_text(set, start, false, true, text, next);
             }
             self.offset += 1;
             self.expire(set);
-            return len + 2;
+            // What nearly always follows is seen to at once.
+            return len
+                + 2
+                + match next {
+                    Some(b':') if key && !self.expect_value => {
+                        self.colon(set);
+                        self.offset += 1;
+                        1
+                    }
+                    Some(next) if !key => self.comma(next),
+                    _ => 0,
+                };
         }
         self.text.clear();
         self.state = State::Text { start, escaped: false, key };
+        self.offset += 1;
+        1
+    }
+
+    /// Takes a comma behind a value that is done with; gives how many bytes it took.
+    fn comma(&mut self, next: u8) -> usize {
+        let Some(frame) = self.stack.last().filter(|_| next == b',' && !self.lost) else { return 0 };
+        self.expect_key = frame.object;
         self.offset += 1;
         1
     }
@@ -336,6 +359,27 @@ impl Walker {
     }
 }
 
+/// How many blanks stand at the beginning, and whether a line ends among them. Eight spaces are looked at together.
+#[inline]
+fn blank(bytes: &[u8]) -> (usize, bool) {
+    let (mut at, mut lines) = (0, false);
+    loop {
+        match bytes.get(at) {
+            Some(b'\n') => lines = true,
+            Some(b' ' | b'\t' | b'\r') => {}
+            _ => return (at, lines),
+        }
+        at += 1;
+        while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            let spaces = (u64::from_le_bytes(*eight) ^ 0x2020_2020_2020_2020).trailing_zeros() as usize / 8;
+            at += spaces;
+            if spaces < 8 {
+                break;
+            }
+        }
+    }
+}
+
 fn is_literal(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')
 }
@@ -343,4 +387,22 @@ fn is_literal(b: u8) -> bool {
 fn push(text: &mut Vec<u8>, bytes: &[u8], room: usize) {
     let room = room.saturating_sub(text.len());
     text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blank;
+
+    #[test]
+    fn blanks_are_counted() {
+        for spaces in 0..40 {
+            for (text, lines) in [(" ", false), ("\t", false), ("\n", true), (" \r\n", true)] {
+                for end in ["", "x", "xxxxxxxxx", "\u{a0}"] {
+                    let text = text.to_owned() + &" ".repeat(spaces);
+                    assert_eq!(blank((text.clone() + end).as_bytes()), (text.len(), lines), "{text:?} {end:?}");
+                }
+            }
+        }
+        assert_eq!(blank(b"x "), (0, false));
+    }
 }
