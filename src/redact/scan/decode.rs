@@ -35,7 +35,7 @@ impl Scan<'_> {
         // A run of the least length covers eight bytes that begin at one of these places.
         let (mut floor, mut at) = (0, 8);
         while let Some(place) = run_place(&bytes[..end], at) {
-            let start = bytes[floor..place].iter().rposition(|b| !in_run(*b)).map_or(floor, |i| floor + i + 1);
+            let start = run_start(&bytes[floor..place]) + floor;
             let stop = place + 8 + run_len(&bytes[place + 8..]);
             if start + MIN_RUN <= stop.min(end) {
                 self.base64_run(start, stop);
@@ -323,6 +323,19 @@ fn run_place(bytes: &[u8], mut at: usize) -> Option<usize> {
     None
 }
 
+/// Where the characters of base64 begin that stand at the end.
+fn run_start(bytes: &[u8]) -> usize {
+    let mut end = bytes.len();
+    while let Some(eight) = bytes[..end].last_chunk() {
+        let gaps = gaps(u64::from_le_bytes(*eight));
+        if gaps != 0 {
+            return end - gaps.leading_zeros() as usize / 8;
+        }
+        end -= 8;
+    }
+    bytes[..end].iter().rposition(|b| !in_run(*b)).map_or(0, |i| i + 1)
+}
+
 /// How many characters of base64 stand at the beginning.
 fn run_len(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -363,6 +376,7 @@ mod tests {
                     let gaps = gaps(u64::from_le_bytes(eight)).to_le_bytes();
                     assert_eq!(gaps.map(|gap| gap == 0), eight.map(in_run), "{eight:?}");
                     assert_eq!(run_len(&eight), eight.iter().take_while(|b| in_run(**b)).count());
+                    assert_eq!(run_start(&eight), 8 - eight.iter().rev().take_while(|b| in_run(**b)).count());
                 }
             }
         }

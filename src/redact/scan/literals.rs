@@ -16,7 +16,7 @@ use common::Common;
 /// Words of the bit table: one for each pair of codes.
 const WORDS: usize = 1 << 12;
 /// Lists of the literals that a window may belong to; windows share them by their hash.
-const LIST_BITS: u32 = 12;
+const LIST_BITS: u32 = 14;
 const LISTS: usize = 1 << LIST_BITS;
 /// Windows that are looked up together.
 const BLOCK: usize = 32;
@@ -155,6 +155,8 @@ pub(in crate::redact) struct Literals {
     bits: Box<[u64]>,
     /// Where each list begins, and behind the last one where it ends.
     lists: Vec<u32>,
+    /// What may stand in front of and behind a window of each list: a bit for each code.
+    beside: Vec<[u64; 2]>,
     entries: Vec<Entry>,
 }
 
@@ -173,8 +175,12 @@ impl Literals {
             literals.push(Literal { text, stem: false, leads });
         }
         literals.extend(heads(stems).into_iter().map(|text| Literal { text, stem: true, leads: Vec::new() }));
-        let mut building =
-            Building { common: Common::new(), bits: vec![0; WORDS].into_boxed_slice(), lists: BTreeMap::new() };
+        let mut building = Building {
+            common: Common::new(),
+            bits: vec![0; WORDS].into_boxed_slice(),
+            lists: BTreeMap::new(),
+            beside: vec![[0; 2]; LISTS],
+        };
         // More literals than that do not load.
         for (index, literal) in (0..=u16::MAX).zip(&literals) {
             building.add(&literal.text, index);
@@ -185,7 +191,7 @@ impl Literals {
             entries.extend(building.lists.remove(&list).unwrap_or_default());
         }
         let heads = literals.iter().map(Head::of).collect();
-        Self { literals, heads, bits: building.bits, lists, entries }
+        Self { literals, heads, bits: building.bits, lists, beside: building.beside, entries }
     }
 
     /// What an anchor leads to.
@@ -222,6 +228,12 @@ impl Literals {
             let place = at + 2 * found.trailing_zeros() as usize;
             found &= found - 1;
             let list = list(word(bytes, place));
+            // No byte at the edge of the content is as good as any: what needs one there is compared in vain.
+            let side = |at: usize| 1 << code(bytes.get(at).copied().unwrap_or_default());
+            let [before, behind] = self.beside[list];
+            if before & side(place.wrapping_sub(1)) == 0 || behind & side(place + 3) == 0 {
+                continue;
+            }
             let (from, to) = (self.lists[list] as usize, self.lists[list + 1] as usize);
             for entry in &self.entries[from..to] {
                 // Nothing stands so far in front of the content that this comes round to its end.
@@ -261,6 +273,7 @@ struct Building {
     common: Common,
     bits: Box<[u64]>,
     lists: BTreeMap<usize, Vec<Entry>>,
+    beside: Vec<[u64; 2]>,
 }
 
 impl Building {
@@ -272,26 +285,32 @@ impl Building {
             let cost = |k: &usize| self.common.of([text[*k], text[k + 1], text[k + 2]]);
             let last = (text.len() - 3).min(MAX_BACK);
             for k in [0, 1].map(|first| (first..=last).step_by(2).min_by_key(cost).unwrap_or(first)) {
-                self.insert([text[k], text[k + 1], text[k + 2]], entry(i16::try_from(k).unwrap_or(0)));
+                let beside = [k.checked_sub(1).map(|k| text[k]), text.get(k + 3).copied()];
+                self.insert([text[k], text[k + 1], text[k + 2]], beside, entry(i16::try_from(k).unwrap_or(0)));
             }
             return;
         }
-        self.insert([a, b, c], entry(0));
+        self.insert([a, b, c], [None, None], entry(0));
         // At an odd position only two bytes of it are in a window, beside any other byte.
         let all = |window: fn(u8, [u8; 3]) -> [u8; 3]| (0..=u8::MAX).map(move |any| window(any, [a, b, c]));
         let (front, behind) = (all(|any, [a, b, _]| [any, a, b]), all(|any, [_, b, c]| [b, c, any]));
         let cost = |windows: &mut dyn Iterator<Item = [u8; 3]>| windows.map(|w| self.common.of(w)).sum::<u32>();
         if cost(&mut front.clone()) < cost(&mut behind.clone()) {
-            front.for_each(|w| self.insert(w, entry(-1)));
+            front.for_each(|w| self.insert(w, [None, Some(c)], entry(-1)));
         } else {
-            behind.for_each(|w| self.insert(w, entry(1)));
+            behind.for_each(|w| self.insert(w, [Some(a), None], entry(1)));
         }
     }
 
-    fn insert(&mut self, window: [u8; 3], entry: Entry) {
+    /// Lists a literal under one of its windows; `beside` are its bytes in front of and behind the window.
+    fn insert(&mut self, window: [u8; 3], beside: [Option<u8>; 2], entry: Entry) {
         let (index, bit) = place(window);
         self.bits[index] |= 1 << bit;
-        let list = self.lists.entry(list(word(&window, 0))).or_default();
+        let list = list(word(&window, 0));
+        for (codes, byte) in self.beside[list].iter_mut().zip(beside) {
+            *codes |= byte.map_or(u64::MAX, |b| 1 << code(b));
+        }
+        let list = self.lists.entry(list).or_default();
         if !list.contains(&entry) {
             list.push(entry);
         }
@@ -323,6 +342,12 @@ fn windows(bits: &[u64; WORDS], block: &[u8; REACH]) -> u32 {
 fn codes(bytes: u64) -> u64 {
     let folded = bytes | FOLD;
     (folded ^ folded >> 1) & CODES
+}
+
+/// The code of one byte.
+#[inline]
+fn code(byte: u8) -> u64 {
+    codes(u64::from(byte)) & 63
 }
 
 /// Joins each two codes to one number.

@@ -118,7 +118,8 @@ impl Scan<'_> {
         };
         let mut at = 0;
         while at + 8 <= end {
-            if !(glance(at) && (glance(at + MIDDLE) || at >= MIDDLE && glance(at - MIDDLE)) && in_run(bytes[at])) {
+            let near = || glance(at + MIDDLE) || at >= MIDDLE && glance(at - MIDDLE);
+            if !(glance(at) && near() && bytes[at..at + 8].iter().all(|b| in_run(*b))) {
                 at += STRIDE;
                 continue;
             }

@@ -57,21 +57,19 @@ impl Ends {
 }
 
 /// A name that was met.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Known {
     ends: Ends,
-    /// A name of more bytes than these ends have.
-    name: Vec<u8>,
     class: Option<Class>,
-    /// The class that the names of a rule set give, and which rule set.
-    ruled: Option<(u64, Class)>,
 }
 
-impl Known {
-    #[inline]
-    fn is(&self, key: &[u8], ends: Ends) -> bool {
-        self.ends == ends && (key.len() <= 16 || self.name == key)
-    }
+/// What is needed less often of a name that was met.
+#[derive(Default, Clone)]
+struct More {
+    /// A name of more bytes than its ends have.
+    name: Vec<u8>,
+    /// The class that the names of a rule set give, and which rule set.
+    ruled: Option<(u64, Class)>,
 }
 
 /// Classes of names that were met, because content has few names and many of each. Each name has a few places that it
@@ -79,6 +77,7 @@ impl Known {
 /// names are.
 struct Classes {
     places: Vec<Known>,
+    more: Vec<More>,
 }
 
 impl Classes {
@@ -87,29 +86,32 @@ impl Classes {
     /// Places that a name may have.
     const SHARED: usize = 4;
 
-    fn of(&mut self, key: &[u8]) -> &mut Known {
+    /// The place of a name.
+    fn of(&mut self, key: &[u8]) -> usize {
         if self.places.is_empty() {
-            self.places.resize_with(Self::PLACES, Known::default);
+            self.places.resize(Self::PLACES, Known::default());
+            self.more.resize(Self::PLACES, More::default());
         }
         let ends = Ends::of(key);
-        let place = ends.hash() as usize & (Self::PLACES - Self::SHARED);
-        let places = &mut self.places[place..place + Self::SHARED];
-        let found = places.iter().position(|known| known.is(key, ends)).unwrap_or_else(|| {
-            places.rotate_right(1);
-            let known = &mut places[0];
-            known.ends = ends;
-            known.name.clear();
-            known.name.extend_from_slice(if key.len() > 16 { key } else { b"" });
-            (known.class, known.ruled) = (None, None);
-            0
-        });
-        &mut places[found]
+        let first = ends.hash() as usize & (Self::PLACES - Self::SHARED);
+        let all = first..first + Self::SHARED;
+        let is = |place: &usize| self.places[*place].ends == ends && (key.len() <= 16 || self.more[*place].name == key);
+        all.clone().find(is).unwrap_or_else(|| {
+            self.places[all.clone()].rotate_right(1);
+            self.more[all].rotate_right(1);
+            self.places[first] = Known { ends, class: None };
+            let more = &mut self.more[first];
+            more.name.clear();
+            more.name.extend_from_slice(if key.len() > 16 { key } else { b"" });
+            more.ruled = None;
+            first
+        })
     }
 }
 
 thread_local! {
     /// A class depends on nothing but the name and the rule set, so all streams of a thread share them.
-    static CLASSES: RefCell<Classes> = const { RefCell::new(Classes { places: Vec::new() }) };
+    static CLASSES: RefCell<Classes> = const { RefCell::new(Classes { places: Vec::new(), more: Vec::new() }) };
 }
 
 /// Classifies a name as it stands in the content.
@@ -122,7 +124,9 @@ pub(in crate::redact) fn classify(key: &[u8]) -> Class {
         };
     }
     CLASSES.with(|c| {
-        c.try_borrow_mut().map_or_else(|_| decide(key), |mut c| *c.of(key).class.get_or_insert_with(|| decide(key)))
+        let Ok(mut classes) = c.try_borrow_mut() else { return decide(key) };
+        let place = classes.of(key);
+        *classes.places[place].class.get_or_insert_with(|| decide(key))
     })
 }
 
@@ -134,10 +138,11 @@ pub(super) fn classify_ruled(key: &[u8], stamp: u64, ruled: impl Fn() -> Option<
     }
     CLASSES.with(|c| {
         let Ok(mut classes) = c.try_borrow_mut() else { return decide() };
-        let known = classes.of(key);
-        match known.ruled {
+        let place = classes.of(key);
+        let ruled = &mut classes.more[place].ruled;
+        match *ruled {
             Some((of, class)) if of == stamp => class,
-            _ => known.ruled.insert((stamp, decide())).1,
+            _ => ruled.insert((stamp, decide())).1,
         }
     })
 }
