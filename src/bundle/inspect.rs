@@ -22,7 +22,7 @@ const WHOLE: u64 = 2 << 20;
 pub struct Inspection {
     /// Artifacts that hold a known secret and must be rewritten.
     pub touched: Vec<String>,
-    /// Path, kind and line of each hit of the audit.
+    /// Path, kind and line of each hit of the audit in the others: what is rewritten is looked at afterwards.
     pub leaks: Vec<String>,
 }
 
@@ -32,13 +32,22 @@ pub struct Inspection {
 /// When the spool cannot be read.
 pub fn inspect(spool: &Spool, known: Option<&Sweep>, audit: &dyn LeakAudit) -> Result<Inspection, SpoolError> {
     let store = SpoolStore::new(spool);
+    look_into(&store, &store.entries().iter().collect::<Vec<_>>(), known, audit)
+}
+
+fn look_into(
+    store: &SpoolStore,
+    entries: &[&Entry],
+    known: Option<&Sweep>,
+    audit: &dyn LeakAudit,
+) -> Result<Inspection, SpoolError> {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || -> Result<Inspection, SpoolError> {
         let mut found = Inspection::default();
         let mut buffer = Vec::new();
-        while let Some(entry) = store.entries().get(next.fetch_add(1, Ordering::Relaxed)) {
-            look(&store, entry, known, audit, &mut buffer, &mut found)
+        while let Some(entry) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
+            look(store, entry, known, audit, &mut buffer, &mut found)
                 .map_err(|source| SpoolError::Read { path: entry.path.clone(), source })?;
         }
         Ok(found)
@@ -64,20 +73,29 @@ pub fn inspect(spool: &Spool, known: Option<&Sweep>, audit: &dyn LeakAudit) -> R
 /// # Errors
 /// When the spool cannot be read or written.
 pub fn settle(spool: &Spool, known: Option<&Sweep>, audit: &dyn LeakAudit) -> Result<Inspection, SpoolError> {
-    let first = inspect(spool, known, audit)?;
-    let Some(known) = known.filter(|_| !first.touched.is_empty()) else { return Ok(first) };
-    clean(spool, known, &first.touched)?;
-    Ok(Inspection { leaks: inspect(spool, None, audit)?.leaks, touched: first.touched })
+    let mut found = inspect(spool, known, audit)?;
+    if let Some(known) = known {
+        clean(spool, known, audit, &mut found)?;
+    }
+    Ok(found)
 }
 
-/// Rewrites the artifacts that hold known secrets.
+/// Rewrites the artifacts that hold known secrets, and looks for leaks in them, too.
 ///
 /// # Errors
 /// When the spool cannot be read or written.
-pub fn clean(spool: &Spool, known: &Sweep, touched: &[String]) -> Result<(), SpoolError> {
-    for path in touched {
+pub fn clean(spool: &Spool, known: &Sweep, audit: &dyn LeakAudit, found: &mut Inspection) -> Result<(), SpoolError> {
+    for path in &found.touched {
         spool.rewrite(path, &mut |content, write| known.rewrite(path, content, write))?;
     }
+    let store = SpoolStore::new(spool);
+    let touched: Vec<_> = store.entries().iter().filter(|e| found.touched.binary_search(&e.path).is_ok()).collect();
+    if touched.len() < found.touched.len() {
+        let path = "a rewritten file".to_owned();
+        return Err(SpoolError::Read { path, source: io::Error::other("it is not there any more") });
+    }
+    found.leaks.extend(look_into(&store, &touched, None, audit)?.leaks);
+    found.leaks.sort();
     Ok(())
 }
 
@@ -138,24 +156,21 @@ fn look(
     found: &mut Inspection,
 ) -> io::Result<()> {
     let path = &entry.path;
-    let mut touches = false;
-    let hits;
-    if entry.size <= WHOLE {
+    let open = || store.open(path).map_err(io::Error::other);
+    let whole = entry.size <= WHOLE;
+    if whole {
         store.read_into(path, buffer).map_err(io::Error::other)?;
-        if let Some(known) = known {
-            touches = known.touches(&mut &buffer[..])?;
-        }
-        hits = audit.scan(path, &mut &buffer[..])?;
-    } else {
-        let open = || store.open(path).map_err(io::Error::other);
-        if let Some(known) = known {
-            touches = known.touches(&mut open()?)?;
-        }
-        hits = audit.scan(path, &mut open()?)?;
     }
+    let touches = match known {
+        Some(known) if whole => known.is_in(buffer),
+        Some(known) => known.touches(&mut open()?)?,
+        None => false,
+    };
     if touches {
         found.touched.push(path.clone());
+        return Ok(());
     }
+    let hits = if whole { audit.scan(path, &mut &buffer[..])? } else { audit.scan(path, &mut open()?)? };
     found.leaks.extend(hits.into_iter().map(|hit| format!("{path}: {hit}")));
     Ok(())
 }

@@ -194,6 +194,34 @@ fn crowded_lines_lose_nothing() {
     }
 }
 
+/// A line that somebody has made slow goes unseen. Nothing of it may come back, and a document stays one.
+#[test]
+fn lines_that_cost_too_much_go_unseen() {
+    let secret = "Hunter2xQ9zTr4";
+    for piece in [
+        " --user password=password=[ password 'md5${",
+        "}}}}}rar a }sshpass -p}}{\"name\":\"token\",\"value\":#",
+        "NRII-xoxo-",
+        "glc_eyJ",
+        "authglptt-&quot;bkua_bkua_auth --user Failing row contains (",
+    ] {
+        let crowd = piece.repeat(64 << 10 >> 5);
+        let line = format!("{crowd} password={secret} 12345678");
+        for format in [Format::Text, Format::Yaml, Format::Env] {
+            gone(format, &format!("{line}\nlevel=info\n"), secret);
+        }
+        let document = serde_json::json!({"a": [1, {"b": line}, null], "c": secret, "password": secret, "d": {"e": 0.5, "f": true}});
+        let out = text(Format::Json, &format!("{document}\n"));
+        assert!(!leaks(&out.replace(&format!("\"c\":\"{secret}\""), ""), secret), "{piece}");
+        let after: serde_json::Value = serde_json::from_str(&out).expect("it is JSON no more");
+        assert_eq!(
+            (&after["a"][0], &after["a"][2], &after["d"]["f"]),
+            (&1.into(), &serde_json::Value::Null, &true.into())
+        );
+        assert_eq!(text(Format::Json, &out), out, "{piece}");
+    }
+}
+
 #[test]
 fn trap_names_that_look_sensitive() {
     for line in [

@@ -170,13 +170,13 @@ impl Finish<'_> {
             (triage.join(), inspection)
         });
         let triage = triage.map_err(|_| anyhow::anyhow!("triage panicked; the data are still in the spool"))??;
-        let inspection = inspection?;
+        let mut inspection = inspection?;
         let Some(known) = cleaner.known().filter(|_| !inspection.touched.is_empty()) else {
             return Ok((triage, inspection.leaks));
         };
-        inspect::clean(&self.spool, known, &inspection.touched)?;
+        inspect::clean(&self.spool, known, audit, &mut inspection)?;
         manifest.files = self.spool.files();
-        Ok((read(manifest)?, inspect::inspect(&self.spool, None, audit)?.leaks))
+        Ok((read(manifest)?, inspection.leaks))
     }
 
     /// Writes the archive to its file, or to stdout. One that may hold a secret only ever goes to a file whose name says

@@ -6,11 +6,11 @@ use std::io::{self, Read};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use super::forms::{Form, forms, word_forms};
 use super::reach::{Reach, is_spoken, is_word};
 use super::{Hidden, Known};
+use crate::redact::hidden::Raw;
 use crate::redact::layers::{Counts, Layer};
 use crate::redact::rules::engine;
 use crate::redact::token::{Id, replacement};
@@ -111,6 +111,12 @@ impl Sweep {
             }
         }
         (!sweep.needles.is_empty() || sweep.words.is_some()).then_some(sweep)
+    }
+
+    /// Whether content in memory holds a known value.
+    #[must_use]
+    pub fn is_in(&self, content: &[u8]) -> bool {
+        self.first(content, Place { from: 0, limit: content.len(), name: false }).is_some()
     }
 
     /// Whether content holds a known value.
@@ -216,7 +222,7 @@ impl Sweep {
     /// Reads blocks that overlap, and shows each with the part in which matches may begin. `work` says how many
     /// bytes are done with, or that no more are wanted.
     fn blocks(&self, content: &mut dyn Read, name: bool, work: &mut Work<'_>) -> io::Result<()> {
-        let mut block = Zeroizing::new(Vec::new());
+        let mut block = Raw::default();
         let mut from = 0;
         loop {
             let wanted = (BLOCK + HOLD - (block.len() - from)) as u64;

@@ -42,7 +42,11 @@ impl Scan<'_> {
                 return;
             }
         }
-        let part = |from: usize| bytes[from..line_end].iter().take_while(|b| is_part(**b)).count();
+        let part = |from: usize| {
+            let len = bytes[from..line_end].iter().take_while(|b| is_part(**b)).count();
+            self.spend(len);
+            len
+        };
         let head = part(at);
         if bytes.get(at + head) != Some(&b'.') {
             return;
@@ -81,6 +85,7 @@ impl Scan<'_> {
         let class =
             |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'+' | b'/' | b'=' | b':');
         let len = bytes[from..line_end].iter().take_while(|b| class(b)).count();
+        self.spend(len);
         let word = &bytes[from..from + len];
         let secret = if bytes[at].eq_ignore_ascii_case(&b'b') && end - at == 6 && bytes[end - 1] == b' ' {
             len >= 6
@@ -106,6 +111,7 @@ impl Scan<'_> {
             end -= 1;
         }
         let text = &bytes[start..end];
+        self.spend(text.len());
         let word = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
         let scheme = SCHEMES.iter().find(|s| text[..word].eq_ignore_ascii_case(s.as_bytes()));
         match scheme.copied() {
@@ -153,6 +159,7 @@ impl Scan<'_> {
             return;
         }
         self.memory.cookies = (start, end);
+        self.spend(end - start);
         let mut at = start;
         let mut pairs = 0;
         while at < end {

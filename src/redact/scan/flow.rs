@@ -1,6 +1,19 @@
 //! Data of a Secret in a mapping on one line: `data: {a: b}` of YAML, and JSON inside of text or of a JSON string.
 
 use super::{LOOKAHEAD, Scan};
+
+/// Lines that were read for the kind beside a mapping, so that many mappings in one document are not as many readings.
+#[derive(Default)]
+pub(super) struct Beside {
+    column: usize,
+    /// The lines from here to there: none of them ends the document.
+    from: usize,
+    to: usize,
+    /// The last of them that says `kind: Secret`.
+    kind: Option<usize>,
+    /// Where a mapping was seen to the end of its document, and where that is.
+    ended: (usize, usize),
+}
 use crate::redact::Format;
 use crate::redact::rules::engine;
 
@@ -31,7 +44,9 @@ impl Scan<'_> {
             return;
         }
         // A mapping that its line does not close goes on below.
+        self.spend(line_end - line_start);
         let (close, whole) = closing(&bytes[..bytes.len().min(open + LOOKAHEAD)], open + 1);
+        self.spend(close - open);
         if !whole && self.more && close == bytes.len() {
             return self.hold_line(at);
         }
@@ -48,23 +63,53 @@ impl Scan<'_> {
     }
 
     /// `kind: Secret` on a line of its own at the same column, before or behind.
-    fn kind_beside(&self, column: usize, line_start: usize, close: usize) -> bool {
+    fn kind_beside(&mut self, column: usize, line_start: usize, close: usize) -> bool {
         let bytes = self.bytes;
         let ends = |line: &[u8]| matches!(line.trim_ascii(), b"---" | b"...");
-        let secret = |text: &[u8]| {
-            text.strip_prefix(b"kind:")
+        let secret = |line: &[u8]| {
+            at_column(line, column)
+                .and_then(|text| text.strip_prefix(b"kind:"))
                 .is_some_and(|v| matches!(v.trim_ascii(), b"Secret" | b"\"Secret\"" | b"'Secret'"))
         };
         let floor = line_start.saturating_sub(LOOKAHEAD);
-        let before = bytes[floor..line_start].rsplit(|b| *b == b'\n').take_while(|l| !ends(l));
-        let behind =
-            bytes[close..bytes.len().min(close + LOOKAHEAD)].split(|b| *b == b'\n').skip(1).take_while(|l| !ends(l));
-        before.chain(behind).filter_map(|line| at_column(line, column)).any(secret)
+        let seen = &mut self.memory.beside;
+        if seen.column != column || !(seen.from..=seen.to).contains(&line_start) {
+            *seen = Beside { column, from: line_start, to: line_start, kind: None, ended: (0, 0) };
+            for line in bytes[floor..line_start].rsplit(|b| *b == b'\n').skip(1).take_while(|line| !ends(line)) {
+                seen.from = line.as_ptr() as usize - bytes.as_ptr() as usize;
+                if secret(line) {
+                    seen.kind = Some(seen.from);
+                    break;
+                }
+            }
+        }
+        let roof = bytes.len().min(close + LOOKAHEAD);
+        while seen.to < roof {
+            let rest = &bytes[seen.to..roof];
+            let len = memchr::memchr(b'\n', rest);
+            let line = &rest[..len.unwrap_or(rest.len())];
+            // The lines of the mapping itself say nothing.
+            let inside = seen.to <= close;
+            if !inside && ends(line) {
+                break;
+            }
+            let found = !inside && secret(line);
+            let Some(len) = len else { return found || seen.kind.is_some_and(|kind| kind >= floor) };
+            if found {
+                seen.kind = Some(seen.to);
+            }
+            seen.to += len + 1;
+        }
+        seen.kind.is_some_and(|kind| kind >= floor)
     }
 
     /// Whether the mapping around a key at this column is seen to its end.
-    fn document_ends(&self, from: usize, column: usize) -> bool {
+    fn document_ends(&mut self, from: usize, column: usize) -> bool {
         let bytes = self.bytes;
+        let (begin, end) = self.memory.beside.ended;
+        if self.memory.beside.column == column && (begin..end).contains(&from) {
+            return true;
+        }
         let roof = bytes.len().min(from + LOOKAHEAD);
         if roof == from + LOOKAHEAD {
             return true;
@@ -78,6 +123,7 @@ impl Scan<'_> {
             let text = line.trim_ascii();
             let depth = line.iter().take_while(|b| matches!(b, b' ' | b'-')).count();
             if !text.is_empty() && (depth < column || matches!(text, b"---" | b"...") || text.starts_with(b"kind:")) {
+                self.memory.beside.ended = (from, line.as_ptr() as usize - bytes.as_ptr() as usize);
                 return true;
             }
         }

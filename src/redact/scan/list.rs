@@ -81,7 +81,7 @@ impl Scan<'_> {
         }
         let mut end = if toml { bytes.len().min(at + 8_192) } else { line_end };
         let line_end = |at: usize, end: usize| memchr::memchr(b'\n', &bytes[at..end]).map_or(end, |i| at + i);
-        let mut at = at;
+        let (begin, mut at) = (at, at);
         let mut depth = 0_usize;
         loop {
             while at < end && (bytes[at].is_ascii_whitespace() || bytes[at] == b',') {
@@ -96,6 +96,7 @@ impl Scan<'_> {
                     (from, close_of(bytes, from, stop, open).map(|to| (to, usize::from(open.level) + 1)))
                 };
                 let (from, Some((to, len))) = close else {
+                    self.spend(end - from);
                     // The quote stays, so that a second pass ends here, too.
                     (at, end) = (from, line_end(from, end));
                     break;
@@ -133,9 +134,10 @@ impl Scan<'_> {
             }
             at += 1;
         }
+        self.spend(at - begin);
         if at < end && !matches!(bytes[at], b']' | b'{' | b'[') {
-            let (begin, stop) = self.memory.list;
-            let to = if (begin..stop).contains(&at) && stop <= end {
+            let (first, stop) = self.memory.list;
+            let to = if (first..stop).contains(&at) && stop <= end {
                 stop
             } else {
                 memchr::memchr3(b']', b'\n', b'"', &bytes[at..end]).map_or(end, |i| at + i)

@@ -31,13 +31,13 @@ mod yaml_value;
 
 pub(super) use region::Region;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use zeroize::Zeroizing;
 
 use super::Format;
 use super::layers::Layers;
-use super::rules::{Anchor, RuleSet};
+use super::rules::{Anchor, RuleSet, engine};
 use super::span::{Quotes, Span};
 use super::token::Ids;
 use literals::Hit;
@@ -112,7 +112,21 @@ pub(super) struct Scan<'a> {
     /// TOML: the strings, once somebody has asked for them.
     texts: Option<Vec<(usize, usize)>>,
     memory: Memory,
+    effort: Effort,
 }
+
+/// What the hits of a line have cost so far.
+#[derive(Default)]
+struct Effort {
+    /// Where the line begins.
+    line: usize,
+    /// Bytes that were looked at, those of one place as often as they were.
+    bytes: Cell<usize>,
+}
+
+/// How often each byte of a line may be looked at, and how many bytes a short line may cost.
+const LOOKS: usize = 24;
+const FREE: usize = 16 << 10;
 
 /// What earlier hits of a line have shown, so that the cost of a byte does not grow with the number of hits around it.
 #[derive(Default)]
@@ -132,6 +146,8 @@ struct Memory {
     escaped: usize,
     /// The end that values share, and how many of them there are.
     crowd: (usize, usize),
+    /// What was read beside mappings.
+    beside: flow::Beside,
     /// Bytes that were searched for the braces around names of a line, and the end of the line.
     searched: (usize, usize),
 }
@@ -173,9 +189,14 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
         paired: None,
         texts: None,
         memory: Memory::default(),
+        effort: Effort::default(),
     };
     for hit in &scratch.hits {
         if hit.start < scan.resume || (scan.skip.0..scan.skip.1).contains(&hit.start) {
+            continue;
+        }
+        if scan.is_spent(hit.start) {
+            scan.give_up(hit.start);
             continue;
         }
         if hit.stem {
@@ -197,6 +218,19 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
     outcome
 }
 
+/// Whether a text is what stands between two strings of JSON: marks, numbers, literals.
+fn is_between_strings(text: &[u8]) -> bool {
+    let mark = |b: &u8| matches!(b, b',' | b':' | b'{' | b'}' | b'[' | b']');
+    let literal = |b: &u8| b.is_ascii_digit() || b".+-eEtrufalsn".contains(b);
+    text.trim_ascii().first().is_none_or(mark) && text.iter().all(|b| b.is_ascii_whitespace() || mark(b) || literal(b))
+}
+
+/// Whether a text is a name as people give it.
+fn is_plain_name(text: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/');
+    text.len() <= 64 && text.iter().all(plain) && !value::looks_random(text, 8)
+}
+
 impl Scan<'_> {
     fn at_anchor(&mut self, hit: Hit) {
         let (set, at) = (self.env.set, hit.start);
@@ -216,6 +250,35 @@ impl Scan<'_> {
         }
     }
 
+    /// Notes that bytes were looked at.
+    fn spend(&self, bytes: usize) {
+        self.effort.bytes.set(self.effort.bytes.get().saturating_add(bytes));
+    }
+
+    /// Whether the line around a hit has cost so much that somebody must have written it to be slow.
+    fn is_spent(&mut self, at: usize) -> bool {
+        let (start, end) = self.line_of(at);
+        if self.effort.line != start {
+            self.effort = Effort { line: start, bytes: Cell::new(0) };
+        }
+        self.effort.bytes.get() > (end - start) * LOOKS + FREE
+    }
+
+    /// Takes a whole line for secret, without a look. In JSON what stands between strings stays, and names do.
+    fn give_up(&mut self, at: usize) {
+        let (mut at, line_end) = self.line_of(at);
+        while at < line_end {
+            let end = self.clipped(at, line_end);
+            let behind = self.bytes[(end + 1).min(line_end)..line_end].trim_ascii_start();
+            let name = behind.starts_with(b":") && is_plain_name(&self.bytes[at..end]);
+            if !name && !is_between_strings(&self.bytes[at..end]) {
+                self.mask(at, end, engine::SECRET, None);
+            }
+            at = end + 1;
+        }
+        self.resume = self.resume.max(line_end);
+    }
+
     /// Notes bytes to replace, unless they are a replacement already.
     fn mask(&mut self, start: usize, end: usize, rule: u16, quotes: Option<Quotes>) {
         // The same rule has the bytes already.
@@ -225,6 +288,7 @@ impl Scan<'_> {
             return;
         }
         let end = self.clipped(start, end);
+        self.spend(end.saturating_sub(start));
         if start < end
             && self.env.set.is_on(rule)
             && !self.env.set.is_redacted(&self.bytes[start..end])
@@ -239,6 +303,7 @@ impl Scan<'_> {
         let (begin, stop, of) = self.memory.bare;
         if of != end || !(begin..stop).contains(&from) || value::begins_reference(&self.bytes[from..end]) {
             self.memory.bare = (from, value::bare_stop(self.bytes, from, end), end);
+            self.spend(self.memory.bare.1 - from);
             if value::begins_reference(&self.bytes[from..end]) {
                 self.memory.bare.0 = self.memory.bare.1;
             }
@@ -320,6 +385,7 @@ impl Scan<'_> {
     /// needed first; `at` is where the construct began.
     fn follow(&mut self, at: usize, from: usize, region: Region) -> Option<usize> {
         let limit = self.bytes.len().min(from + LOOKAHEAD);
+        self.spend(limit.saturating_sub(from) / 8);
         match region.end(&self.bytes[..limit], from, !self.more && limit == self.bytes.len()) {
             Some(end) => Some(end),
             None if limit == from + LOOKAHEAD => {

@@ -14,6 +14,8 @@ const VALUES: [&str; 3] = ["value", "val", "default"];
 /// Lines with a colon that may stand between the name and the value. Others, such as those of a key, become fewer where
 /// they are replaced.
 const MAX_LINES: usize = 12;
+/// Lines that may stand there at all.
+const MAX_ALL: usize = 256;
 /// Bytes of a line that are searched for the braces around its names, all names together.
 const MAX_SEARCHED: usize = 4 << 20;
 /// How far they are searched for afterwards.
@@ -79,6 +81,7 @@ impl Scan<'_> {
                 let brace = matches!(bytes[*i], b'}' | b'>' | b'{' | b'<')
                     && !self.spans.iter().any(|s| (s.start..s.end).contains(i));
                 if brace {
+                    self.spend(self.spans.len());
                     depth += if matches!(bytes[*i], b'}' | b'>') { 1 } else { -1 };
                 }
                 depth < 0
@@ -100,6 +103,7 @@ impl Scan<'_> {
             })
             .unwrap_or(roof);
         self.memory.searched.0 += to - from;
+        self.spend(to - from);
         (from, to)
     }
 
@@ -108,6 +112,7 @@ impl Scan<'_> {
         let bytes = self.bytes;
         let mut at = from;
         while at < to {
+            self.spend(8);
             let Some(i) = bytes[at..to].iter().position(|b| matches!(b, b'v' | b'V' | b'd' | b'D')) else {
                 return false;
             };
@@ -116,7 +121,10 @@ impl Scan<'_> {
                 bytes[at..to].get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w.as_bytes()))
                     && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
             });
-            let replaced = || self.spans.iter().any(|s| (s.start..s.end).contains(&at));
+            let replaced = || {
+                self.spend(self.spans.len());
+                self.spans.iter().any(|s| (s.start..s.end).contains(&at))
+            };
             let Some(word) = word.filter(|_| !replaced()) else {
                 at += 1;
                 continue;
@@ -223,8 +231,8 @@ impl Scan<'_> {
         let line = &bytes[key.line.0..key.line.1];
         let (floor, columns) = (floor(line), columns(line));
         let mut at = key.line.1 + 1;
-        let mut lines = 0;
-        while lines < MAX_LINES && at - key.line.1 < LOOKAHEAD {
+        let (mut lines, mut all) = (0, 0);
+        while lines < MAX_LINES && all < MAX_ALL && at - key.line.1 < LOOKAHEAD {
             let Some(rest) = bytes.get(at..) else { break };
             let Some(len) = memchr::memchr(b'\n', rest).or((!self.more).then_some(rest.len())) else {
                 return self.hold_line(key.start);
@@ -283,6 +291,7 @@ impl Scan<'_> {
                 }
             }
             lines += usize::from(text.contains(&b':'));
+            all += 1;
             at += len + 1;
         }
         if at >= bytes.len() && self.more {

@@ -31,6 +31,7 @@ impl Scan<'_> {
         let (begin, end, of) = self.memory.header;
         if of != line_end || !(begin..end).contains(&at) {
             self.memory.header = (at, header_end(self.bytes, at, line_end), line_end);
+            self.spend(self.memory.header.1 - at);
         }
         self.memory.header.1
     }
@@ -176,6 +177,7 @@ impl Scan<'_> {
     fn unclosed(&mut self, key: Key, class: Class, from: usize, open: Quotes, leads: bool) {
         let bytes = self.bytes;
         let line_end = key.line.1;
+        self.spend(line_end - from);
         // Nothing but a comment may stand behind the end of a value.
         let is_last = |at: usize| {
             let stop = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |i| at + i);
@@ -282,6 +284,7 @@ impl Scan<'_> {
         if start >= end {
             return false;
         }
+        self.spend(end - start);
         let spans = self.spans.len();
         if let Some(rule) = judge(self.env.set, class, &self.bytes[start..end]) {
             self.mask(start, end, rule, quotes);

@@ -21,6 +21,7 @@ impl Scan<'_> {
             return false;
         }
         let head = &bytes[line_start.max(key.start.saturating_sub(MAX_LIST))..key.start];
+        self.spend(head.len() / 8);
         let Some(open) = memchr::memrchr(b'(', head) else { return false };
         if !begins_insert(&head[..open]) {
             return false;
@@ -34,7 +35,11 @@ impl Scan<'_> {
         }
         at = skip_blank(bytes, at + 6, roof);
         while at < roof && bytes[at] == b'(' {
-            let Some((value, end)) = value_of(bytes, at + 1, roof, column) else { return true };
+            let Some((value, end)) = value_of(bytes, at + 1, roof, column) else {
+                self.spend(roof - at);
+                return true;
+            };
+            self.spend(end - at);
             if let Some((from, to)) = value {
                 self.judged(class, from, to, None);
             }

@@ -24,6 +24,7 @@ impl Scan<'_> {
         }
         let start = at + 3;
         let word = &bytes[start..self.url_end(start)];
+        self.spend(word.len());
         // `${PASSWORD}` and `{{ .x }}` hold characters that would otherwise end the authority.
         let authority = &word[..word.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(word.len())];
         if let Some(sign) = memchr::memrchr(b'@', authority) {

@@ -174,6 +174,7 @@ impl Scan<'_> {
 
     fn find(&self, at: usize, what: &[u8]) -> Look<usize> {
         let near = &self.bytes[at.min(self.bytes.len())..self.bytes.len().min(at + NEAR)];
+        self.spend(near.len() / 8);
         match memchr::memmem::find(near, what) {
             Some(i) => Look::Found(at + i),
             None if near.len() < NEAR && self.more => Look::Later,
