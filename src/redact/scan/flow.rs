@@ -46,7 +46,7 @@ impl Scan<'_> {
         // A mapping that its line does not close goes on below.
         self.spend(line_end - line_start);
         let (close, whole) = closing(&bytes[..bytes.len().min(open + LOOKAHEAD)], open + 1);
-        self.spend(close - open);
+        self.spend(close.min(line_end) - open);
         if !whole && self.more && close == bytes.len() {
             return self.hold_line(at);
         }

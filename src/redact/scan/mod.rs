@@ -118,15 +118,15 @@ pub(super) struct Scan<'a> {
 /// What the hits of a line have cost so far.
 #[derive(Default)]
 struct Effort {
-    /// Where the line begins.
-    line: usize,
-    /// Bytes that were looked at, those of one place as often as they were.
+    /// Where the line begins and ends.
+    line: (usize, usize),
+    /// Bytes of the line that were looked at, those of one place as often as they were.
     bytes: Cell<usize>,
 }
 
-/// How often each byte of a line may be looked at, and how many bytes a short line may cost.
+/// How often each byte of a line may be looked at, and how many bytes a short line may cost, or one inside of an encoding.
 const LOOKS: usize = 24;
-const FREE: usize = 16 << 10;
+const FREE: [usize; 2] = [4 << 10, 1 << 10];
 
 /// What earlier hits of a line have shown, so that the cost of a byte does not grow with the number of hits around it.
 #[derive(Default)]
@@ -255,13 +255,18 @@ impl Scan<'_> {
         self.effort.bytes.set(self.effort.bytes.get().saturating_add(bytes));
     }
 
+    /// Notes that a value was looked at. Its lines behind the first do not count, because a region of lines is looked at once.
+    fn spend_value(&self, start: usize, end: usize) {
+        self.spend(end.min(self.effort.line.1).saturating_sub(start));
+    }
+
     /// Whether the line around a hit has cost so much that somebody must have written it to be slow.
     fn is_spent(&mut self, at: usize) -> bool {
         let (start, end) = self.line_of(at);
-        if self.effort.line != start {
-            self.effort = Effort { line: start, bytes: Cell::new(0) };
+        if self.effort.line != (start, end) {
+            self.effort = Effort { line: (start, end), bytes: Cell::new(0) };
         }
-        self.effort.bytes.get() > (end - start) * LOOKS + FREE
+        self.effort.bytes.get() > (end - start) * LOOKS + FREE[usize::from(self.depth > 0)]
     }
 
     /// Takes a whole line for secret, without a look. In JSON what stands between strings stays, and names do.
@@ -288,7 +293,7 @@ impl Scan<'_> {
             return;
         }
         let end = self.clipped(start, end);
-        self.spend(end.saturating_sub(start));
+        self.spend_value(start, end);
         if start < end
             && self.env.set.is_on(rule)
             && !self.env.set.is_redacted(&self.bytes[start..end])
@@ -385,7 +390,6 @@ impl Scan<'_> {
     /// needed first; `at` is where the construct began.
     fn follow(&mut self, at: usize, from: usize, region: Region) -> Option<usize> {
         let limit = self.bytes.len().min(from + LOOKAHEAD);
-        self.spend(limit.saturating_sub(from) / 8);
         match region.end(&self.bytes[..limit], from, !self.more && limit == self.bytes.len()) {
             Some(end) => Some(end),
             None if limit == from + LOOKAHEAD => {

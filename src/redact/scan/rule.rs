@@ -6,6 +6,9 @@ use super::bounds::token_start;
 use super::{Matched, SHORT, Scan};
 use crate::redact::rules::{Boundary, Check};
 
+/// What the search with an expression costs beside the bytes that it looks at, in bytes.
+const SEARCH: usize = 200;
+
 impl Scan<'_> {
     pub(super) fn rule(&mut self, index: u16, at: usize, anchor_len: usize) {
         let Some(rule) = self.env.set.rule(index) else { return };
@@ -45,10 +48,10 @@ impl Scan<'_> {
                     let mut found: Captures = regex.create_captures();
                     regex.search_captures(&Input::new(bytes).span(at_start..to).anchored(anchored), &mut found);
                     let (Some(whole), Some(part)) = (found.get_group(0), found.get_group(*group)) else {
-                        // Most candidates are none by their first bytes.
-                        return self.spend((to - at_start) / 4);
+                        // Most candidates are none by their first bytes, where those are known.
+                        return self.spend(SEARCH + (to - at_start) / if *lookback == 0 { 4 } else { 1 });
                     };
-                    self.spend(whole.end - at_start);
+                    self.spend(SEARCH + whole.end - at_start);
                     if whole.start > at {
                         return;
                     }

@@ -284,7 +284,7 @@ impl Scan<'_> {
         if start >= end {
             return false;
         }
-        self.spend(end - start);
+        self.spend_value(start, end);
         let spans = self.spans.len();
         if let Some(rule) = judge(self.env.set, class, &self.bytes[start..end]) {
             self.mask(start, end, rule, quotes);
