@@ -94,6 +94,8 @@ impl Scan<'_> {
         while end < line.1 && end - hit.end < MAX_NAME && is_name_byte(bytes[end]) {
             end += 1;
         }
+        // Each byte of a name is read some times until its class is known.
+        self.spend(4 * (end - start));
         // The end of an escape is not part of the name: `\npassword`, `%26token`, `\u0026token`.
         for skip in (1..=5).rev() {
             if start + skip <= hit.start && start > line.0 && bounds::escape_end(&bytes[..start + skip]) {

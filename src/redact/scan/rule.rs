@@ -8,6 +8,9 @@ use crate::redact::rules::{Boundary, Check};
 
 /// What the search with an expression costs beside the bytes that it looks at, in bytes.
 const SEARCH: usize = 200;
+/// Matches up to this length are found by the faster engines; a byte of others costs as much as so many.
+const SIMPLE: usize = 1 << 10;
+const SLOW: usize = 16;
 
 impl Scan<'_> {
     pub(super) fn rule(&mut self, index: u16, at: usize, anchor_len: usize) {
@@ -49,9 +52,11 @@ impl Scan<'_> {
                     regex.search_captures(&Input::new(bytes).span(at_start..to).anchored(anchored), &mut found);
                     let (Some(whole), Some(part)) = (found.get_group(0), found.get_group(*group)) else {
                         // Most candidates are none by their first bytes, where those are known.
-                        return self.spend(SEARCH + (to - at_start) / if *lookback == 0 { 4 } else { 1 });
+                        let quick = *lookback == 0 && *max_len <= SIMPLE;
+                        return self.spend(SEARCH + (to - at_start) / if quick { 4 } else { 1 });
                     };
-                    self.spend(SEARCH + whole.end - at_start);
+                    let len = whole.end - at_start;
+                    self.spend(SEARCH + if len > SIMPLE { SLOW * len } else { len });
                     if whole.start > at {
                         return;
                     }
