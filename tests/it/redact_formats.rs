@@ -69,6 +69,10 @@ fn hcl_texts_and_variables() {
     assert!(!out.contains("Zx81") && out.ends_with("\nEOF\nkeep = 1\n"), "{out}");
     let out = redact("password = <<EOF\nZx81mossLantern01\nmore Zx81mossLantern02\n");
     assert!(!out.contains("Zx81"), "{out}");
+    // No words that end a text.
+    for text in ["password=<<0\nlevel=1\n", "password = << 12\nkeep\n"] {
+        assert!(redact(text).ends_with(text.split_once('\n').unwrap().1), "{}", redact(text));
+    }
     let long = format!("password = <<EOF\n{}EOF\nkeep = 1\n", "Zx81mossLantern01 and more of it\n".repeat(10_000));
     let out = redact(&long);
     assert!(!out.contains("Zx81") && out.ends_with("EOF\nkeep = 1\n"), "{}", &out[..out.len().min(400)]);
@@ -151,6 +155,7 @@ fn lists_and_pairs_over_lines_outside_of_whole_documents() {
         "token: [\nnext line of a log that is no item\n",
         "secrets: [\n  {\"name\": \"keep\"}\n]\n",
         "\"hosts\": [\n  \"keep\"\n]\n",
+        "token=[\nlevel=info\n",
     ] {
         assert_eq!(redact(text), text);
         assert_eq!(in_pieces(text, 1), text);

@@ -3,6 +3,7 @@
 use super::keyvalue::{Key, skip_blank};
 use super::words::Class;
 use super::{LOOKAHEAD, Region, Scan};
+use crate::redact::Format;
 
 /// Longest word that ends a text.
 const MAX_WORD: usize = 64;
@@ -14,6 +15,11 @@ impl Scan<'_> {
     pub(super) fn heredoc(&mut self, key: Key, class: Class, at: usize) -> bool {
         let line_end = key.line.1;
         let Some(word) = ending_word(&self.bytes[at..line_end]) else { return false };
+        // In files of settings it is rather a value, unless it is such a word as everybody takes.
+        let usual = word.len() > 2 && word.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+        if self.env.format == Format::Env && !usual {
+            return false;
+        }
         let from = (line_end + 1).min(self.bytes.len());
         let Some(stop) = self.follow(key.start, from, Region::Heredoc(word.to_vec())) else { return true };
         let text = &self.bytes[from..stop];
@@ -86,5 +92,6 @@ fn ending_word(value: &[u8]) -> Option<&[u8]> {
     let quoted = rest.len() > 2 && matches!(rest[0], b'"' | b'\'') && rest.first() == rest.last();
     let word = if quoted { &rest[1..rest.len() - 1] } else { rest };
     let plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-    (!word.is_empty() && word.len() <= MAX_WORD && word.iter().all(plain)).then_some(word)
+    let begins = word.first().is_some_and(|b| plain(b) && !b.is_ascii_digit());
+    (begins && word.len() <= MAX_WORD && word.iter().all(plain)).then_some(word)
 }

@@ -15,7 +15,9 @@ impl Scan<'_> {
     pub(super) fn items_below(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
         let bytes = self.bytes;
         let first = bytes[at..line_end].trim_ascii();
-        if class == Class::Benign || first.contains(&b']') || !matches!(first.last(), None | Some(b',')) {
+        // A file of settings has no lists over lines.
+        let settings = self.env.format == Format::Env;
+        if settings || class == Class::Benign || first.contains(&b']') || !matches!(first.last(), None | Some(b',')) {
             return;
         }
         let mut next = line_end + 1;
@@ -53,8 +55,10 @@ impl Scan<'_> {
                 self.judged(class, from, to, None);
                 at = to + usize::from(open.level) + 1;
             } else {
-                let plain = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_' | b'/' | b'=');
+                let plain = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_' | b'/');
                 let to = at + bytes[at..end].iter().take_while(plain).count();
+                // Base64 ends in equal signs; a setting has one, too, and is no item.
+                let to = to + bytes[to..end].iter().take(2).take_while(|b| **b == b'=').count();
                 if !matches!(bytes[..end].get(blank(to)), None | Some(b',' | b']')) {
                     return false;
                 }
