@@ -165,3 +165,60 @@ fn lists_and_pairs_over_lines_outside_of_whole_documents() {
     assert!(!out.contains("Zx81") && out.ends_with("]\nkeep\n"), "{}", &out[out.len().saturating_sub(200)..]);
     assert_eq!(in_pieces(&long, 4_096), out);
 }
+
+/// What a fuzzer has found, made short: the document stays one, and nothing secret stays in it.
+#[test]
+fn documents_stay_documents() {
+    let redactor = || Redactor::new(CorrelationKey::from_bytes([7; 32])).unwrap();
+    let clean = |format, text: &str| {
+        let out = redactor().bytes("a", format, text.as_bytes()).unwrap().into_inner();
+        let again = redactor().bytes("a", format, &out).unwrap().into_inner();
+        assert_eq!(again, out, "{text}");
+        String::from_utf8(out).unwrap()
+    };
+    for text in [
+        r#"{"Enter password:": "a1b2c3d4"}"#,
+        r#"{"Password:": true}"#,
+        r#"{"password=": "x1y2z3"}"#,
+        r#"[{"token:": "a1b2c3d4e5f6a7b8"}]"#,
+        r#"{"a":{"password:":{"b":1}}}"#,
+        r#"{"log": "password: [a1b2c3d4\""}"#,
+        r#"{"log":"level=info msg=\"password: [a1b2c3d4\""}"#,
+        r#"{"log": "{\"n\": \"Xpassword: [a1b2c3d4,x43a\"}"}"#,
+    ] {
+        let out = clean(Format::Json, text);
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{text}\n{out}");
+        assert!(!out.contains("1b2c3d4") && !out.contains("x1y2"), "{text}\n{out}");
+        let line = clean(Format::Text, &format!("{text}\n"));
+        assert!(!line.contains("1b2c3d4") && !line.contains("x1y2"), "{text}\n{line}");
+    }
+    for text in [
+        "note = \"password: [666f0b59]\"\n".to_owned(),
+        "note = \"password=[12345678]\"\n".to_owned(),
+        "a = { b = \"password: [12345678]\" }\n".to_owned(),
+        "note = \"x password: [abcD1234\" # see b\nq=1\n".to_owned(),
+        "note = \"password: [a1b2c3d4,Ta5tayBCc3\"#\n".to_owned(),
+        format!("env = \"{}\"\n", "password=a_".repeat(60)),
+        format!("env = \"{}\"\n", "data: { ".repeat(60)),
+        format!("env = \"{}\"\n", "{Name:DB_PASSWORD Value:".repeat(60)),
+        format!("env = \"{}\"\n", "password: [x token=".repeat(60)),
+    ] {
+        let out = clean(Format::Toml, &text);
+        assert!(out.parse::<toml::Table>().is_ok(), "{text}\n{out}");
+        for secret in ["666f0b59", "12345678", "abcD1234", "a1b2c3d4", "Ta5tay"] {
+            assert!(!out.contains(secret), "{text}\n{out}");
+        }
+    }
+}
+
+/// What stands on other lines, and where pushes end, is nothing to a line.
+#[test]
+fn a_line_costs_the_same_behind_any_others() {
+    let line = "{Name:DB_PASSWORD Value:a1B2c3D4} {Name:LOG_LEVEL Value:info} and {Name:DB_PASSWORD Value:a1B2c3D4} this stays\n";
+    let many: String = (0..2_000).map(|n| format!("password=a1B2c3D4e5{n}\n")).collect();
+    let out = redact(&(many.clone() + line));
+    assert!(out.ends_with(&redact(line)) && out.ends_with(" this stays\n"), "{}", out.lines().last().unwrap());
+    for size in [1_000, many.len()] {
+        assert_eq!(in_pieces(&(many.clone() + line), size), out);
+    }
+}

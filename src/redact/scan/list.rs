@@ -79,8 +79,9 @@ impl Scan<'_> {
     /// needs where the list is JSON, whose lists stand in each other.
     pub(super) fn array(&mut self, class: Class, at: usize, line_end: usize, bare: Option<Quotes>) {
         let bytes = self.bytes;
-        let toml = self.env.format == Format::Toml;
-        if !toml {
+        // In TOML a list has quotes for its items, but where it stands in the text of a string.
+        let toml = self.env.format == Format::Toml && bare.is_some();
+        if self.env.format != Format::Toml {
             self.items_below(class, at, line_end, bare);
         }
         let mut end = if toml { bytes.len().min(at + 8_192) } else { line_end };
@@ -144,7 +145,10 @@ impl Scan<'_> {
             let to = if (first..stop).contains(&at) && stop <= end {
                 stop
             } else {
-                memchr::memchr3(b']', b'\n', b'"', &bytes[at..end]).map_or(end, |i| at + i)
+                let to = memchr::memchr3(b']', b'\n', b'"', &bytes[at..end]).map_or(end, |i| at + i);
+                // The backslashes belong to the quote.
+                let quote = bytes.get(to) == Some(&b'"');
+                to - bytes[at..to].iter().rev().take_while(|b| quote && **b == b'\\').count()
             };
             self.memory.list = (at, to);
             if self.crowded(class, at, to) {

@@ -269,9 +269,13 @@ impl Scan<'_> {
         self.effort.bytes.get() > (end - start) * LOOKS + FREE[usize::from(self.depth > 0)]
     }
 
-    /// Takes a whole line for secret, without a look. In JSON what stands between strings stays, and names do.
+    /// Takes a whole line for secret, without a look. In JSON and TOML what stands between strings stays, and names do.
     fn give_up(&mut self, at: usize) {
         let (mut at, line_end) = self.line_of(at);
+        self.resume = self.resume.max(line_end);
+        if self.env.format == Format::Toml {
+            return self.give_up_toml(at, line_end);
+        }
         while at < line_end {
             let end = self.clipped(at, line_end);
             let behind = self.bytes[(end + 1).min(line_end)..line_end].trim_ascii_start();
@@ -281,7 +285,22 @@ impl Scan<'_> {
             }
             at = end + 1;
         }
-        self.resume = self.resume.max(line_end);
+    }
+
+    fn give_up_toml(&mut self, start: usize, line_end: usize) {
+        let within = |text: &&(usize, usize)| text.0 < line_end && text.1 > start;
+        let texts: Vec<_> = self.toml_texts().iter().filter(within).copied().collect();
+        let mut at = start;
+        for (from, to) in texts.iter().copied().chain([(line_end, line_end)]) {
+            // Without any string it is no TOML.
+            let (from, to) = (from.max(at), to.min(line_end));
+            let mut words = self.bytes[at..from].split(|b| !b.is_ascii_alphanumeric() && !matches!(b, b'_' | b'-'));
+            if texts.is_empty() || words.any(|word| value::looks_random(word, 16)) {
+                self.mask(at, from, engine::SECRET, None);
+            }
+            self.mask(from, to, engine::SECRET, None);
+            at = to;
+        }
     }
 
     /// Notes bytes to replace, unless they are a replacement already.
@@ -331,11 +350,7 @@ impl Scan<'_> {
             return end;
         }
         if self.env.format == Format::Toml {
-            let texts = self.texts.get_or_insert_with(|| {
-                let mut texts = Vec::new();
-                toml_text::follow(self.bytes, self.env.within, |from, to| texts.push((from, to)));
-                texts
-            });
+            let texts = self.toml_texts();
             let next = texts.partition_point(|text| text.1 < start);
             return texts.get(next).filter(|text| text.0 <= start).map_or(end, |text| end.min(text.1));
         }
@@ -352,6 +367,15 @@ impl Scan<'_> {
             at = quote + 1;
         }
         end
+    }
+
+    /// Where the texts of strings of TOML begin and end.
+    fn toml_texts(&mut self) -> &[(usize, usize)] {
+        self.texts.get_or_insert_with(|| {
+            let mut texts = Vec::new();
+            toml_text::follow(self.bytes, self.env.within, |from, to| texts.push((from, to)));
+            texts
+        })
     }
 
     /// Whether the line around a position is a JSON document by itself.

@@ -74,14 +74,16 @@ impl Scan<'_> {
         let floor = key.line.0.max(key.start.saturating_sub(reach));
         let roof = key.line.1.min(key.end + reach);
         let mut depth = 0_i32;
+        let masked = self.masked_in(floor, key.start);
         let from = (floor..key.start)
             .rev()
             .find(|i| {
                 // A brace that is replaced with a secret opens nothing.
-                let brace = matches!(bytes[*i], b'}' | b'>' | b'{' | b'<')
-                    && !self.spans.iter().any(|s| (s.start..s.end).contains(i));
+                let brace = matches!(bytes[*i], b'}' | b'>' | b'{' | b'<') && {
+                    self.spend(masked.len());
+                    !masked.iter().any(|(start, end)| (*start..*end).contains(i))
+                };
                 if brace {
-                    self.spend(self.spans.len());
                     depth += if matches!(bytes[*i], b'}' | b'>') { 1 } else { -1 };
                 }
                 depth < 0
@@ -107,10 +109,16 @@ impl Scan<'_> {
         (from, to)
     }
 
+    /// What is masked already between two places.
+    fn masked_in(&self, from: usize, to: usize) -> Vec<(usize, usize)> {
+        self.spans.iter().filter(|s| s.start < to && s.end > from).map(|s| (s.start, s.end)).collect()
+    }
+
     /// Masks `value: x` between two offsets of one line; says whether there was one.
     pub(super) fn value_in(&mut self, class: Class, from: usize, to: usize) -> bool {
         let bytes = self.bytes;
         let mut at = from;
+        let mut masked = None;
         while at < to {
             self.spend(8);
             let Some(i) = bytes[at..to].iter().position(|b| matches!(b, b'v' | b'V' | b'd' | b'D')) else {
@@ -121,9 +129,10 @@ impl Scan<'_> {
                 bytes[at..to].get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w.as_bytes()))
                     && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
             });
-            let replaced = || {
-                self.spend(self.spans.len());
-                self.spans.iter().any(|s| (s.start..s.end).contains(&at))
+            let mut replaced = || {
+                let masked = masked.get_or_insert_with(|| self.masked_in(from, to));
+                self.spend(masked.len());
+                masked.iter().any(|(start, end)| (*start..*end).contains(&at))
             };
             let Some(word) = word.filter(|_| !replaced()) else {
                 at += 1;

@@ -1,7 +1,7 @@
 //! The value behind a name and its separator.
 
 use super::Scan;
-use super::keyvalue::Key;
+use super::keyvalue::{Key, skip_blank};
 use super::value::{bare_end, close_of, is_literal, is_prose, judge, line_value_end, looks_random, quote_at};
 use super::words::Class;
 use crate::redact::Format;
@@ -40,7 +40,15 @@ impl Scan<'_> {
     pub(super) fn value(&mut self, key: Key, class: Class, at: usize, sign: u8) {
         let bytes = self.bytes;
         let line_end = key.line.1;
-        if self.ends_text(key, at) || sign == b'=' && self.heredoc(key, class, at) {
+        if let Some((close, behind)) = self.ends_text(key, at) {
+            // `{"Enter password:": "x"}`: the text is the name.
+            if self.bytes.get(behind) == Some(&b':') {
+                let at = skip_blank(self.bytes, behind + 1, key.line.1);
+                self.value(Key { quotes: Some(close), ..key }, class, at, b':');
+            }
+            return;
+        }
+        if sign == b'=' && self.heredoc(key, class, at) {
             return;
         }
         if at >= line_end {
@@ -104,10 +112,13 @@ impl Scan<'_> {
         }
         if bytes.get(at) == Some(&b'[') {
             let bare = match self.env.format {
-                Format::Toml => Some(Quotes { level: 0, quote: b'"' }),
+                Format::Toml => Some(Quotes { level: 0, quote: b'"' }).filter(|_| leads || self.begins_pair(key)),
                 _ => key.quotes.filter(|q| sign == b':' && q.quote == b'"'),
             };
-            return self.array(class, at + 1, line_end, bare);
+            // In the text of a string of TOML the list ends with it.
+            let text = self.env.format == Format::Toml && bare.is_none();
+            let end = if text { self.clipped(at + 1, line_end) } else { line_end };
+            return self.array(class, at + 1, end, bare);
         }
         if class == Class::Secret(engine::MNEMONIC) || class == Class::Weak(engine::MNEMONIC) {
             return self.phrase(class, at, line_end);
@@ -145,22 +156,24 @@ impl Scan<'_> {
 
     /// Whether the quote behind a name and its sign ends the text that the name stands in, as in `"prompt":"Password:","next"`.
     /// The text has to begin and to end where texts of a list or an object do, so a value is never taken for it.
-    fn ends_text(&self, key: Key, at: usize) -> bool {
+    /// Gives the quote, and the mark behind it.
+    fn ends_text(&self, key: Key, at: usize) -> Option<(Quotes, usize)> {
         let (bytes, (line_start, line_end)) = (self.bytes, key.line);
         if key.quotes.is_some() {
-            return false;
+            return None;
         }
-        let Some((close, after)) = quote_at(bytes, at, line_end) else { return false };
-        let behind = bytes[after..line_end].trim_ascii_start();
-        if close.quote == b'`' || !matches!(behind.first(), Some(b',' | b'}' | b']')) {
-            return false;
+        let (close, after) = quote_at(bytes, at, line_end)?;
+        let mark = skip_blank(bytes, after, line_end);
+        if close.quote == b'`' || mark >= line_end || !matches!(bytes[mark], b',' | b'}' | b']' | b':') {
+            return None;
         }
         let level = usize::from(close.level);
         let from = line_start.max(key.start.saturating_sub(TEXT_MAX));
-        let Some(open) = memchr::memrchr(close.quote, &bytes[from..key.start]).map(|i| from + i) else { return false };
+        let open = from + memchr::memrchr(close.quote, &bytes[from..key.start])?;
         let slashes = bytes[from..open].iter().rev().take_while(|b| **b == b'\\').count();
         let front = bytes[from..open - slashes].trim_ascii_end();
-        slashes == level && matches!(front.last(), Some(b':' | b',' | b'[' | b'{'))
+        let begins: &[u8] = if bytes[mark] == b':' { b",{" } else { b":,[{" };
+        (slashes == level && front.last().is_some_and(|b| begins.contains(b))).then_some((close, mark))
     }
 
     /// Where the quotes are closed that a value stands in. A backslash is no escape in an attribute of XML.
