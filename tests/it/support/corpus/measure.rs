@@ -5,14 +5,25 @@ const MARK: &[u8] = b"REDACTED-";
 /// So many equal bytes in a row are taken for the place where the texts run together again.
 const SYNC: usize = 24;
 
-/// How many bytes of `before` are not in `after` any more, in their order. A replacement adds no line, so lines are compared one by
-/// one where none is gone.
+/// Lines that one replacement takes, at most.
+const LINES: usize = 256;
+
+/// How many bytes of `before` are not in `after` any more, in their order. A replacement adds no line but may take some: those up to
+/// the one that is the next again.
 pub(crate) fn touched(before: &[u8], after: &[u8]) -> usize {
-    let lines = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
-    if lines(before) != lines(after) {
-        return touched_in(before, after);
+    let before: Vec<&[u8]> = before.split(|b| *b == b'\n').collect();
+    let after: Vec<&[u8]> = after.split(|b| *b == b'\n').collect();
+    let (mut i, mut sum) = (0, 0);
+    for (j, line) in after.iter().enumerate() {
+        let Some(first) = before.get(i) else { break };
+        let more = before.len() - i > after.len() - j && first != line;
+        let next = after.get(j + 1).filter(|_| more);
+        let taken = next.and_then(|next| before[i + 1..].iter().take(LINES).position(|b| b == next));
+        let end = i + taken.unwrap_or(0);
+        sum += touched_in(&before[i..=end].join(&b'\n'), line);
+        i = end + 1;
     }
-    before.split(|b| *b == b'\n').zip(after.split(|b| *b == b'\n')).map(|(b, a)| touched_in(b, a)).sum()
+    sum + before.get(i..).unwrap_or_default().iter().map(|line| line.len() + 1).sum::<usize>()
 }
 
 fn touched_in(before: &[u8], after: &[u8]) -> usize {
