@@ -43,27 +43,28 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_hangs_costs_its_deadline_only() {
         let begun = std::time::Instant::now();
-        let hang = || std::thread::sleep(Duration::from_secs(30));
+        let hang = || std::thread::sleep(Duration::from_secs(600));
         let error = within("statfs /mnt", Duration::from_millis(50), hang).await.unwrap_err();
         assert!(matches!(error, CollectError::TimedOut(_)), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(60));
         assert!(error.to_string().contains("/mnt"));
-        assert_eq!(within("x", Duration::from_secs(5), || 7).await.unwrap(), 7);
+        assert_eq!(within("x", Duration::from_secs(60), || 7).await.unwrap(), 7);
     }
 
     #[test]
     fn a_reader_that_hangs_does_not_hold_the_runtime() {
         let begun = std::time::Instant::now();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let hang = || std::thread::sleep(Duration::from_secs(30));
+        let hang = || std::thread::sleep(Duration::from_secs(600));
         assert!(runtime.block_on(within("x", Duration::from_millis(50), hang)).is_err());
         drop(runtime);
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
 
     #[tokio::test]
     async fn a_panic_is_an_error() {
-        let error = within("x", Duration::from_secs(5), || std::panic::panic_any("made up")).await.unwrap_err();
+        // Printing the trace of the panic alone can take seconds.
+        let error = within("x", Duration::from_secs(60), || std::panic::panic_any("made up")).await.unwrap_err();
         assert!(error.to_string().contains("panicked"), "{error}");
     }
 }

@@ -12,9 +12,12 @@ use crate::support::cluster::{Cluster, planted};
 const NS: &str = "kms-decentralized";
 
 fn collect(cluster: &Cluster, args: &[&str]) -> Casefile {
-    let casefile = Casefile::new(&["collect"]).env("KUBECONFIG", cluster.kubeconfig()).args(args);
+    let casefile = Casefile::new(&["collect"]).args(args);
+    if args.contains(&"--profile") {
+        return casefile.env("KUBECONFIG", cluster.kubeconfig());
+    }
     // The profile that is found is that of a KMS.
-    if args.contains(&"--profile") { casefile } else { casefile.hastily() }
+    casefile.over_kms(cluster)
 }
 
 fn outcomes(ran: &Ran) -> BTreeMap<String, String> {
@@ -130,7 +133,7 @@ fn faults_of_the_server_never_cost_the_bundle() {
             Fault::on(log, FaultKind::CutAfter(40)),
         ])
     });
-    let ran = collect(&cluster, &["--item-timeout", "4s", "--request-timeout", "2s"]).run().code(3);
+    let ran = collect(&cluster, &["--item-timeout", "8s", "--request-timeout", "4s"]).run().code(3);
     let outcomes = outcomes(&ran);
     assert_eq!(outcomes["kubernetes/configmaps/kms-decentralized"], "failed");
     assert_eq!(outcomes["kubernetes/services/kms-decentralized"], "failed");
@@ -167,7 +170,9 @@ fn two_runs_over_the_same_cluster_give_the_same_files() {
         text.lines().filter(|line| !measures.iter().any(|m| line.contains(m))).collect::<Vec<_>>().join("\n")
     };
     for path in paths(&first).iter().filter(|p| !timed.contains(&p.as_str())) {
-        assert!(text(&first, path) == text(&second, path), "{path} differs between two runs");
+        let (first, second) = (text(&first, path), text(&second, path));
+        let differ = first.lines().zip(second.lines()).find(|(a, b)| a != b);
+        assert!(first == second, "{path} differs between two runs: {differ:?}");
     }
     let without_times = |b: &Bundle| {
         let mut manifest = b.manifest.clone();

@@ -39,7 +39,7 @@ fn cluster() -> Cluster {
 fn collect(cluster: &Cluster) -> Ran {
     // What programs inside of pods say is in no bundle as an object, so a served bundle cannot say it again.
     let skip = ["collect", "--skip", "grpc/*", "--skip", "probe/*"];
-    Casefile::new(&skip).env("KUBECONFIG", cluster.kubeconfig()).hastily().run()
+    Casefile::new(&skip).over_kms(cluster).run()
 }
 
 /// What GNU tar says: kind of entry and path.

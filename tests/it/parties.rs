@@ -68,9 +68,7 @@ fn collect(dir: &Path, party: u32, store: MemStore, key: &str) -> PathBuf {
     let call = Casefile::new(&["collect", "--no-progress", "--profile", "kms", "--set", &id])
         // Peers and buckets are nowhere, and finding that out takes its time.
         .args(&["--skip", "probe/*", "--skip", "storage/*"])
-        .hastily()
-        .args(&["--kubeconfig"])
-        .arg(cluster.kubeconfig())
+        .over_kms(&cluster)
         .args(&["--correlation-key"])
         .arg(&file)
         .args(&["--output"])

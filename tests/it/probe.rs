@@ -6,11 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use casefile::collect::probe::{Names, Problem, Row, Target, Verdict, from_list, merge, probe_all};
-use hickory_server::Server;
-use hickory_server::proto::rr::rdata::{A, SOA};
-use hickory_server::proto::rr::{Name, RData, Record};
-use hickory_server::store::in_memory::InMemoryZoneHandler;
-use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -19,6 +14,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
+
+use super::support::names::{TTL, name_server};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -207,27 +204,10 @@ async fn all_peers_are_tried_at_once() {
     assert_eq!((count(Verdict::Reachable), count(Verdict::BlackHoled)), (11, 1), "{rows:#?}");
 }
 
-/// A name server that knows `p2.kms.test` and nothing else of `kms.test`.
-async fn name_server() -> (SocketAddr, Server<Catalog>) {
-    let origin = Name::from_ascii("kms.test.").unwrap();
-    let mut zone: InMemoryZoneHandler = InMemoryZoneHandler::empty(origin.clone(), ZoneType::Primary, AxfrPolicy::Deny);
-    let soa = SOA::new(origin.clone(), origin.clone(), 1, 60, 60, 60, 30);
-    zone.upsert_mut(Record::from_rdata(origin.clone(), 60, RData::SOA(soa)), 1);
-    let name = Name::from_ascii("p2.kms.test.").unwrap();
-    zone.upsert_mut(Record::from_rdata(name, 42, RData::A(A(Ipv4Addr::LOCALHOST))), 1);
-    let mut catalog = Catalog::new();
-    catalog.upsert(origin.into(), vec![Arc::new(zone)]);
-    let mut server = Server::new(catalog);
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    server.register_socket(socket);
-    (address, server)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_looked_up_where_they_should_be() {
-    let (dns, _server) = name_server().await;
-    let names = Names { server: Some(dns) };
+    let server = name_server("kms.test.", &[("p2.kms.test.", Ipv4Addr::LOCALHOST)]).await;
+    let names = Names { server: Some(server.address) };
     let (certificate, key, _) = GOOD.alone();
     let address = serve((certificate, key), false, None).await;
     let mut all = from_list(&format!("p2.kms.test:{},gone.kms.test:1,mpc-node-7:1", address.port()), 1, "test");
@@ -237,7 +217,7 @@ async fn names_are_looked_up_where_they_should_be() {
     let row = |host: &str| rows.iter().find(|r| r.target.host == host).unwrap_or_else(|| panic!("{host}: {rows:#?}"));
     let found = row("p2.kms.test");
     assert_eq!(found.verdict, Verdict::Reachable);
-    assert_eq!((found.dns.rcode.as_deref(), found.dns.ttl), (Some("NOERROR"), Some(42)));
+    assert_eq!((found.dns.rcode.as_deref(), found.dns.ttl), (Some("NOERROR"), Some(TTL)));
     assert_eq!(found.dns.addresses, [Ipv4Addr::LOCALHOST]);
     assert_eq!(found.tcp.as_ref().unwrap().address, address);
     let gone = row("gone.kms.test");

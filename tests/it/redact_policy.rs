@@ -24,10 +24,7 @@ fn processes_are_collected_without_their_environment() {
 #[test]
 fn requests_ask_for_nothing_that_is_not_needed() {
     let cluster = Cluster::recorded();
-    let ran = Casefile::new(&["collect", "--no-progress", "--skip", "host/*"])
-        .hastily()
-        .env("KUBECONFIG", cluster.kubeconfig())
-        .run();
+    let ran = Casefile::new(&["collect", "--no-progress", "--skip", "host/*"]).over_kms(&cluster).run();
     drop(ran.bundle());
     let (mut secrets, mut commands) = (0, 0);
     for request in cluster.running().requests() {

@@ -128,7 +128,7 @@ fn services_and_stores_do_not_quote_their_addresses() {
 fn no_library_logs_what_goes_over_the_wire() {
     let cluster = Cluster::recorded_with(|builder| builder.token(&format!("{SECRET}tokenABC")));
     let call = Casefile::new(&["collect", "-vvv", "--skip", "host/*"])
-        .env("KUBECONFIG", cluster.kubeconfig())
+        .over_kms(&cluster)
         .env("RUST_LOG", Path::new("trace,hyper=trace,kube=trace,aws_config=trace"))
         .env("AWS_ACCESS_KEY_ID", Path::new("AKIAQWERTYUIOPASDFGH"))
         .env("AWS_SECRET_ACCESS_KEY", Path::new(SECRET));

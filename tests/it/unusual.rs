@@ -177,7 +177,7 @@ fn nothing_planted_in_unusual_places_leaves() {
     fill(&mut garden);
     let cluster = Cluster::start(Arc::new(garden.store), |builder| builder);
     let call = Casefile::new(&["collect", "--skip", "host/*", "--no-progress", "-v"]);
-    let ran = call.env("KUBECONFIG", cluster.kubeconfig()).run();
+    let ran = call.over_kms(&cluster).run();
     let bundle = ran.bundle();
     let mut all = bundle.everything();
     all.extend(ran.stdout_bytes());

@@ -1,6 +1,8 @@
 //! Data of a Secret in a mapping on one line: `data: {a: b}` of YAML, and JSON inside of text or of a JSON string.
 
 use super::{LOOKAHEAD, Scan};
+use crate::redact::Format;
+use crate::redact::rules::engine;
 
 /// Lines that were read for the kind beside a mapping, so that many mappings in one document are not as many readings.
 #[derive(Default)]
@@ -14,8 +16,6 @@ pub(super) struct Beside {
     /// Where a mapping was seen to the end of its document, and where that is.
     ended: (usize, usize),
 }
-use crate::redact::Format;
-use crate::redact::rules::engine;
 
 impl Scan<'_> {
     /// At `data` or the end of `stringData`, with the quotes and the colon behind it.

@@ -124,8 +124,9 @@ struct Effort {
     bytes: Cell<usize>,
 }
 
-/// How often each byte of a line may be looked at, and how many bytes a short line may cost, or one inside of an encoding.
+/// How often each byte of a line may be looked at.
 const LOOKS: usize = 24;
+/// How many bytes any line may cost, and any line inside of an encoding.
 const FREE: [usize; 2] = [4 << 10, 1 << 10];
 
 /// What earlier hits of a line have shown, so that the cost of a byte does not grow with the number of hits around it.

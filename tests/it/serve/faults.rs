@@ -58,7 +58,7 @@ async fn answers_come_late_slowly_or_not_at_all() {
     // A server that hangs can be stopped.
     let started = Instant::now();
     cluster.server.shutdown().await;
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use casefile::bundle::{self, Store};
 use casefile::model::Manifest;
 use casefile::triage::Triage;
 
+use super::cluster::Cluster;
+
 /// One call of the program in a directory of its own.
 pub(crate) struct Casefile {
     dir: tempfile::TempDir,
@@ -37,9 +39,11 @@ impl Casefile {
         self
     }
 
-    /// Does not wait between the scrapes of metrics, as the profile of a KMS would: what is recorded does not change.
-    pub(crate) fn hastily(self) -> Self {
-        self.args(&["--set", "metrics_interval=10ms"])
+    /// Looks at this cluster with the profile of a KMS, but does not wait between the scrapes of metrics, because what is
+    /// recorded does not change, and asks no name server of the world.
+    pub(crate) fn over_kms(self, cluster: &Cluster) -> Self {
+        let dns = format!("dns_server={}", cluster.dns());
+        self.env("KUBECONFIG", cluster.kubeconfig()).args(&["--set", "metrics_interval=10ms", "--set", &dns])
     }
 
     /// Sets a variable.

@@ -1,15 +1,19 @@
 //! An embedded cluster for the real program: a fixture behind a server on loopback, in this process.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use casefile::bundle::{DirStore, Store};
 use casefile::serve::{Builder, Running, Server};
 
+use super::names::{NameServer, name_server};
+
 /// A running cluster and a kubeconfig for it.
 pub(crate) struct Cluster {
     runtime: Option<tokio::runtime::Runtime>,
     running: Option<Running>,
+    names: Option<NameServer>,
     dir: tempfile::TempDir,
 }
 
@@ -27,15 +31,21 @@ impl Cluster {
     /// Any store.
     pub(crate) fn start(store: Arc<dyn Store>, change: impl FnOnce(Builder) -> Builder) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let running = runtime.block_on(change(Server::builder(store)).start()).unwrap();
+        let (running, names) = runtime
+            .block_on(async { (change(Server::builder(store)).start().await.unwrap(), name_server(".", &[]).await) });
         let dir = tempfile::tempdir().unwrap();
         running.kubeconfig(&dir.path().join("kubeconfig")).unwrap();
-        Self { runtime: Some(runtime), running: Some(running), dir }
+        Self { runtime: Some(runtime), running: Some(running), names: Some(names), dir }
     }
 
     /// Path of the kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("kubeconfig")
+    }
+
+    /// Address of a name server for which no name exists.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        self.names.as_ref().unwrap().address
     }
 
     /// What was asked so far: method and path with its query.
@@ -46,7 +56,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        drop(self.running.take());
+        if let Some(runtime) = &self.runtime {
+            let _inside = runtime.enter();
+            drop((self.running.take(), self.names.take()));
+        }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

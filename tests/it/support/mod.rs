@@ -4,3 +4,4 @@ pub(crate) mod cli;
 pub(crate) mod cluster;
 pub(crate) mod corpus;
 pub(crate) mod grpc;
+pub(crate) mod names;
