@@ -26,9 +26,6 @@ const MAX_LOOKBACK: usize = 128;
 const MAX_PROGRAM: usize = 1 << 20;
 /// Most memory for the states of one pattern, each direction and each thread.
 const CACHE: usize = 256 << 10;
-/// The same for patterns over windows longer than this: they may count so far that fewer states would make them slow.
-const LONG_CACHE: usize = 1 << 20;
-const LONG_WINDOW: usize = 1 << 10;
 
 /// Detectors that are code. Their index is their place in this table.
 pub(in crate::redact) mod engine {
@@ -393,7 +390,7 @@ fn pattern_check(rule: &RuleDef, pattern: &str) -> Result<Check, String> {
             Regex::config()
                 .utf8_empty(false)
                 .nfa_size_limit(Some(MAX_PROGRAM))
-                .hybrid_cache_capacity(if rule.max_len > LONG_WINDOW { LONG_CACHE } else { CACHE })
+                .hybrid_cache_capacity(CACHE)
                 .onepass_size_limit(Some(256 << 10))
                 .dfa(false),
         )
