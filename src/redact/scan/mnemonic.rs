@@ -171,8 +171,7 @@ impl Scan<'_> {
     fn row(&mut self, row: &[(u16, usize, usize)]) {
         let mut from = 0;
         while from + FEWEST <= row.len() {
-            let found = COUNTS.iter().find(|n| row.get(from..from + **n).is_some_and(is_phrase));
-            if let Some(count) = found {
+            if let Some(count) = phrase_len(&row[from..]) {
                 self.mask(row[from].1, row[from + count - 1].2, engine::MNEMONIC, None);
                 from += count;
             } else {
@@ -215,30 +214,36 @@ fn index(word: &[u8]) -> Option<u16> {
     None
 }
 
-/// Whether the last bits of the last word are the checksum of the others.
-fn is_phrase(row: &[(u16, usize, usize)]) -> bool {
+/// How many words of the row's beginning are a phrase: the last bits of its last word are the checksum of the others.
+fn phrase_len(row: &[(u16, usize, usize)]) -> Option<usize> {
+    // A phrase begins with the bits of any shorter one, so they are put together once.
     let mut bits = Zeroizing::new([0_u8; 33]);
-    for (i, (index, _, _)) in row.iter().enumerate() {
-        for bit in 0..11 {
-            let at = i * 11 + bit;
-            bits[at / 8] |= u8::from(index >> (10 - bit) & 1 == 1) << (7 - at % 8);
+    let (mut rest, mut count, mut free) = (0_u32, 0, bits.iter_mut());
+    for (index, _, _) in &row[..row.len().min(COUNTS[0])] {
+        (rest, count) = (rest << 11 | u32::from(*index), count + 11);
+        while count >= 8 {
+            count -= 8;
+            free.next().into_iter().for_each(|byte| *byte = (rest >> count) as u8);
         }
     }
-    // 32 bits of entropy for each three words, and one bit of checksum for each 32.
-    let entropy = row.len() / 3 * 4;
-    let check = row.len() / 3;
-    let hash = Sha256::digest(&bits[..entropy]);
-    let mask = 0xff_u8 << (8 - check);
-    bits[entropy] & mask == hash[0] & mask
+    free.next().into_iter().for_each(|byte| *byte = (rest << 8 >> count) as u8);
+    COUNTS.into_iter().filter(|words| *words <= row.len()).find(|words| {
+        // 32 bits of entropy for each three words, and one bit of checksum for each 32.
+        let (entropy, check) = (words / 3 * 4, words / 3);
+        let mask = 0xff_u8 << (8 - check);
+        (bits[entropy] ^ Sha256::digest(&bits[..entropy])[0]) & mask == 0
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn phrase(text: &str) -> bool {
         let row: Option<Vec<_>> = text.split(' ').map(|w| index(w.as_bytes()).map(|i| (i, 0, 0))).collect();
-        row.is_some_and(|row| is_phrase(&row))
+        row.is_some_and(|row| phrase_len(&row) == Some(row.len()))
     }
 
     #[test]
@@ -270,5 +275,26 @@ mod tests {
         assert!(phrase(&zeros(23, "art")));
         assert!(phrase("legal winner thank year wave sausage worth useful legal winner thank yellow"));
         assert!(!phrase(&zeros(11, "zoo")));
+    }
+
+    proptest! {
+        /// As BIP-39 makes them: entropy, then the first bits of its digest, and a word for each eleven bits.
+        #[test]
+        fn what_has_a_checksum_is_found_at_any_length(
+            bytes in prop::array::uniform32(any::<u8>()),
+            which in 0_usize..5,
+            more in prop::collection::vec(0_u16..2_048, 0..20),
+        ) {
+            let words = COUNTS[which];
+            let entropy = &bytes[..words / 3 * 4];
+            let bits: Vec<u8> = entropy.iter().chain(&Sha256::digest(entropy)[..1])
+                .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+            let index = |bits: &[u8]| bits.iter().fold(0_u16, |index, bit| index << 1 | u16::from(*bit));
+            let row: Vec<_> = bits.chunks_exact(11).take(words).map(index).chain(more).map(|i| (i, 0, 0)).collect();
+            prop_assert!(phrase_len(&row).is_some_and(|found| found >= words));
+            let mut other = row;
+            other[words - 1].0 ^= 1;
+            prop_assert_ne!(phrase_len(&other[..words]), Some(words));
+        }
     }
 }
