@@ -157,6 +157,33 @@ fn trap_truncated_pem() {
     pem_gone(Format::Text, &cut[..cut.len() - 30]);
 }
 
+/// What is masked as one begins behind these, so they are looked at by themselves.
+#[test]
+fn secrets_between_a_name_and_its_value_leave_too() {
+    let secret = "AKIAQWERTYUIOPASDFGH";
+    for text in [
+        format!("<password note=\"{secret}\">Zx81mossLantern01</password>\n"),
+        format!("password: | # {secret}\n  Zx81mossLantern01\n"),
+        format!(
+            "A=-----BEGIN PRIVATE KEY-----\neyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.{secret}\0MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\0"
+        ),
+        format!("A=-----BEGIN PRIVATE KEY-----\0{secret}\0MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\0LEVEL=info\0"),
+    ] {
+        gone(Format::Text, &text, secret);
+        gone(Format::Text, &text, "Zx81mossLantern01");
+    }
+}
+
+/// Variables of a process stand between zero bytes, and the lines of a key among them.
+#[test]
+fn pem_among_the_variables_of_a_process() {
+    let out = pem_gone(Format::Text, &format!("HOME=/root\0TLS_KEY={}\0LEVEL=info\0", PEM.trim_end()));
+    assert!(out.starts_with("HOME=/root\0") && out.ends_with("\0LEVEL=info\0"), "{out}");
+    let cut = PEM.split("-----END").next().unwrap().trim_end();
+    let out = pem_gone(Format::Text, &format!("TLS_KEY={cut}\0LEVEL=info\0"));
+    assert!(out.ends_with("\0LEVEL=info\0"), "{out}");
+}
+
 #[test]
 fn trap_wallet_key_and_request_id_have_one_shape() {
     let hex = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -204,6 +231,7 @@ fn lines_that_cost_too_much_go_unseen() {
         "NRII-xoxo-",
         "glc_eyJ",
         "authglptt-&quot;bkua_bkua_auth --user Failing row contains (",
+        ": mysqladmin -mariadb -rwcommunity mysqladmin -password&quot;mysqladmin -\\u0070?[",
     ] {
         let crowd = piece.repeat(64 << 10 >> 5);
         let line = format!("{crowd} password={secret} 12345678");

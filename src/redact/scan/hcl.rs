@@ -26,7 +26,7 @@ impl Scan<'_> {
         let end = from + text.trim_ascii_end().len();
         let start = end - text.trim_ascii().len();
         if self.masked(class, start, end, None) {
-            self.resume = self.resume.max(end);
+            self.skip = (start, end);
         }
         true
     }

@@ -62,26 +62,29 @@ impl Scan<'_> {
         let region = Region::Pem(prefix.to_vec());
         let Some(end) = self.follow(begin, from, region) else { return };
         let body = &self.bytes[from..end];
-        let text = body.trim_ascii_end();
-        let first = text.split(|b| *b == b'\n').find(|l| !l.trim_ascii().is_empty());
+        let len = body.iter().rposition(|b| !b.is_ascii_whitespace() && *b != 0).map_or(0, |i| i + 1);
+        let text = &body[..len];
+        let ends_line = |b: &u8| matches!(b, b'\n' | 0);
+        let first = text.split(ends_line).find(|l| !l.trim_ascii().is_empty());
         let Some(first) = first else { return };
         // The first line keeps what stands in front of its key material; the other lines go.
         let offset = first.as_ptr() as usize - self.bytes.as_ptr() as usize;
         let start = offset + content(first, prefix).0;
         let mut stop = from + text.len();
-        let last_line = text.rsplit(|b| *b == b'\n').next().unwrap_or(text);
+        let last_line = text.rsplit(ends_line).next().unwrap_or(text);
         stop -= last_line.len() - content(last_line, prefix).1.min(last_line.len());
         if start >= stop {
             return;
         }
         let mut plain = self.bytes[begin..from].to_vec();
-        for line in text.split(|b| *b == b'\n') {
+        for line in text.split(ends_line) {
             let (a, b) = content(line, prefix);
             plain.extend_from_slice(&line[a..b]);
             plain.push(b'\n');
         }
         self.key_span(start, stop, &plain);
-        self.resume = self.resume.max(end);
+        // In front of the material on its first line may stand anything.
+        self.skip = (start, end);
     }
 
     fn pem_inline(&mut self, begin: usize, body: usize, line_end: usize) {
@@ -168,7 +171,10 @@ pub(super) fn is_body(line: &[u8], prefix: &[u8]) -> bool {
     if let Some(kind) = kind_of_own(word) {
         return kind == b"private-key" && (before.is_empty() || shape(&line[..start]) == shape(prefix));
     }
-    let encoded = !word.is_empty() && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    // Padding stands at the end; `LEVEL=info` is another setting.
+    let padding = word.iter().rev().take_while(|b| **b == b'=').count();
+    let digits = &word[..word.len() - padding];
+    let encoded = !digits.is_empty() && digits.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
     if before.is_empty() {
         return encoded;
     }

@@ -50,7 +50,9 @@ impl Region {
             Self::Heredoc(word) => {
                 let mut at = from;
                 while at < bytes.len() {
-                    let line_end = memchr::memchr(b'\n', &bytes[at..]).map(|i| at + i);
+                    // In the variables of a process a zero byte ends a line, too.
+                    let other = if matches!(self, Self::Pem(_)) { 0 } else { b'\n' };
+                    let line_end = memchr::memchr2(b'\n', other, &bytes[at..]).map(|i| at + i);
                     if line_end.is_none() && !last {
                         return None;
                     }
@@ -78,7 +80,9 @@ impl Region {
                 let mut at = from;
                 let mut end = from;
                 while at < bytes.len() {
-                    let line_end = memchr::memchr(b'\n', &bytes[at..]).map(|i| at + i);
+                    // In the variables of a process a zero byte ends a line, too.
+                    let other = if matches!(self, Self::Pem(_)) { 0 } else { b'\n' };
+                    let line_end = memchr::memchr2(b'\n', other, &bytes[at..]).map(|i| at + i);
                     if line_end.is_none() && !last {
                         return None;
                     }

@@ -66,7 +66,7 @@ impl Scan<'_> {
         match self.text(end + 1, name) {
             Look::Found((from, to)) => {
                 if self.masked(class, from, to, None) {
-                    self.resume = self.resume.max(to);
+                    self.skip = (from, to);
                 }
             }
             Look::Nothing => {}

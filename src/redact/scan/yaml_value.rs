@@ -102,7 +102,7 @@ impl Scan<'_> {
             return;
         }
         if self.masked(class, from + lead, from + body.len(), None) {
-            self.resume = self.resume.max(end.min(from + body.len()));
+            self.skip = (from + lead, end.min(from + body.len()));
         }
     }
 
