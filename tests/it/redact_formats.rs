@@ -221,4 +221,16 @@ fn a_line_costs_the_same_behind_any_others() {
     for size in [1_000, many.len()] {
         assert_eq!(in_pieces(&(many.clone() + line), size), out);
     }
+    // What an encoding on it stands for costs as much as if it stood there itself.
+    let nested = "mysqladmin -mariadb -rwcommunity &quot;mysqladmin -\\u0070 %41KIAQWERTYUIOPASDFGH ".repeat(600);
+    let heavy = format!("{nested}password=Hunter2xQ9zTr4\n");
+    let light = "a %41KIAQWERTYUIOPASDFGH &quot;password&quot;:&quot;Hunter2xQ9zTr4&quot; this stays\n";
+    for lines in [format!("{heavy}{light}"), format!("{light}{heavy}{light}"), format!("{many}{heavy}{light}")] {
+        let out = redact(&lines);
+        assert!(!out.contains("Hunter2") && !out.contains("KIAQ"), "{out}");
+        assert!(out.ends_with(&redact(light)) && out.ends_with(" this stays\n"), "{}", out.lines().last().unwrap());
+        for size in [1, 5_000, 70_000] {
+            assert_eq!(in_pieces(&lines, size), out);
+        }
+    }
 }

@@ -25,9 +25,11 @@ impl Scan<'_> {
             return;
         }
         let end = self.outcome.hold.unwrap_or(self.bytes.len());
-        self.base64_runs(end);
-        self.percent_words(end);
-        self.entity_words(end);
+        for lane in [Self::base64_runs, Self::percent_words, Self::entity_words] {
+            // Each looks at all lines, and what a line costs must not depend on which lines are there.
+            self.begin_effort((0, 0));
+            lane(self, end);
+        }
     }
 
     fn base64_runs(&mut self, end: usize) {
@@ -68,8 +70,7 @@ impl Scan<'_> {
             if !is_text(&plain[..plain.len().min(4_096)]) && !is_text(&plain[..24.min(plain.len())]) {
                 continue;
             }
-            let mut spans = Vec::new();
-            self.nested(&plain, &mut spans);
+            let spans = self.nested(start, &plain);
             let Some(first) = spans.first().copied() else { continue };
             let id = match spans.as_slice() {
                 [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
@@ -114,8 +115,7 @@ impl Scan<'_> {
         let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
         let plain: Option<Vec<u8>> = run.chunks_exact(2).map(|p| Some(digit(p[0])? << 4 | digit(p[1])?)).collect();
         let Some(plain) = plain.map(Zeroizing::new).filter(|p| is_text(p)) else { return false };
-        let mut spans = Vec::new();
-        self.nested(&plain, &mut spans);
+        let spans = self.nested(start, &plain);
         let Some(first) = spans.first().copied() else { return false };
         let id = match spans.as_slice() {
             [only] => only.id.unwrap_or_else(|| self.env.ids.of(&plain[only.start..only.end])),
@@ -125,16 +125,26 @@ impl Scan<'_> {
         true
     }
 
-    fn nested(&self, plain: &[u8], spans: &mut Vec<Span>) {
+    /// Looks into the text that something on the line of `at` stands for. A line of which enough was seen is given up instead.
+    fn nested(&mut self, at: usize, plain: &[u8]) -> Vec<Span> {
+        let mut spans = Vec::new();
+        if self.is_spent(at) {
+            if !self.effort.gone {
+                self.give_up(at);
+            }
+            return spans;
+        }
         let env = super::Env { format: Format::Text, within: None, ..self.env };
-        let outcome = run(env, plain, false, self.depth + 1, &mut Scratch::default(), spans);
+        let outcome = run(env, plain, false, self.depth + 1, &mut Scratch::default(), &mut spans);
+        self.spend(plain.len() + outcome.cost);
         if let Some((from, _)) = outcome.open {
             spans.push(Span::new(from, plain.len(), engine::PEM));
         }
-        union(spans);
+        union(&mut spans);
         if let Some(inside) = self.env.inside {
             spans.iter().for_each(|s| inside.add(s.rule, &plain[s.start..s.end]));
         }
+        spans
     }
 
     fn percent_words(&mut self, end: usize) {
@@ -223,9 +233,7 @@ impl Scan<'_> {
             i += len;
         }
         origin.push(raw.len());
-        let mut spans = Vec::new();
-        self.nested(&plain, &mut spans);
-        for span in spans {
+        for span in self.nested(start, &plain) {
             let id = span.id.unwrap_or_else(|| self.env.ids.of(&plain[span.start..span.end]));
             let (from, to) = (start + origin[span.start], start + origin[span.end]);
             if !self.env.set.is_redacted(&self.bytes[from..to]) {

@@ -82,6 +82,8 @@ pub(super) struct Outcome {
     pub(super) hold: Option<usize>,
     /// A secret that goes on behind the bytes, and from where the rest of it begins.
     pub(super) open: Option<(usize, Region)>,
+    /// Bytes that were looked at, those of one place as often as they were.
+    cost: usize,
 }
 
 /// Buffers that scans reuse.
@@ -122,6 +124,10 @@ struct Effort {
     line: (usize, usize),
     /// Bytes of the line that were looked at, those of one place as often as they were.
     bytes: Cell<usize>,
+    /// Whether the line was given up.
+    gone: bool,
+    /// Bytes of all lines.
+    total: Cell<usize>,
 }
 
 /// How often each byte of a line may be looked at.
@@ -212,7 +218,7 @@ fn run(env: Env<'_>, bytes: &[u8], more: bool, depth: u8, scratch: &mut Scratch,
     scan.deferred();
     scan.decode_lane();
     scan.phrases();
-    let outcome = scan.outcome;
+    let outcome = Outcome { cost: scan.effort.total.get(), ..scan.outcome };
     if let Some(hold) = outcome.hold {
         spans.retain(|s| s.start < hold);
     }
@@ -253,7 +259,9 @@ impl Scan<'_> {
 
     /// Notes that bytes were looked at.
     fn spend(&self, bytes: usize) {
-        self.effort.bytes.set(self.effort.bytes.get().saturating_add(bytes));
+        for sum in [&self.effort.bytes, &self.effort.total] {
+            sum.set(sum.get().saturating_add(bytes));
+        }
     }
 
     /// Notes that a value was looked at. Its lines behind the first do not count, because a region of lines is looked at once.
@@ -265,15 +273,20 @@ impl Scan<'_> {
     fn is_spent(&mut self, at: usize) -> bool {
         let (start, end) = self.line_of(at);
         if self.effort.line != (start, end) {
-            self.effort = Effort { line: (start, end), bytes: Cell::new(0) };
+            self.begin_effort((start, end));
         }
         self.effort.bytes.get() > (end - start) * LOOKS + FREE[usize::from(self.depth > 0)]
+    }
+
+    fn begin_effort(&mut self, line: (usize, usize)) {
+        self.effort = Effort { line, total: self.effort.total.clone(), ..Effort::default() };
     }
 
     /// Takes a whole line for secret, without a look. In JSON and TOML what stands between strings stays, and names do.
     fn give_up(&mut self, at: usize) {
         let (mut at, line_end) = self.line_of(at);
         self.resume = self.resume.max(line_end);
+        self.effort.gone = true;
         if self.env.format == Format::Toml {
             return self.give_up_toml(at, line_end);
         }
