@@ -211,6 +211,20 @@ fn documents_stay_documents() {
     }
 }
 
+/// A page in the string of a log: many names of pairs, none of which has braces around it, and signs in every encoding.
+#[test]
+fn long_lines_that_nobody_wrote_to_be_slow_stay() {
+    for names in [1, 10, 100, 1_000] {
+        let page = "\\u003cdiv class=\\\"b\\\" data-key=\\\"password\\\"\\u003equick dog value key \\u0026quot;author\\u0026quot; \
+            \\u003ca href=\\\"https://example.com/a?b=%22c%22\\u0026d=token\\\"\\u003eprivate data\\u003c/div\\u003e\\n"
+            .repeat(names);
+        for start in ["", "2026-11-22T00:00:00Z INFO "] {
+            let line = format!("{start}{{\"level\":\"info\",\"msg\":\"{page}\"}}\n");
+            assert_eq!(redact(&line), line, "{names}");
+        }
+    }
+}
+
 /// What stands on other lines, and where pushes end, is nothing to a line.
 #[test]
 fn a_line_costs_the_same_behind_any_others() {

@@ -18,6 +18,8 @@ const MAX_LINES: usize = 12;
 const MAX_ALL: usize = 256;
 /// Bytes of a line that are searched for the braces around its names, all names together.
 const MAX_SEARCHED: usize = 4 << 20;
+/// How often a line may be searched as a whole for the braces around its names.
+const SEARCHES: usize = 8;
 /// How far they are searched for afterwards.
 const NEAR: usize = 512;
 
@@ -70,7 +72,8 @@ impl Scan<'_> {
             self.memory.searched = (0, key.line.1);
         }
         // Names whose braces are far away, one beside the other, are searched for less and less far.
-        let reach = if self.memory.searched.0 > MAX_SEARCHED { NEAR } else { LOOKAHEAD };
+        let most = MAX_SEARCHED.min(SEARCHES * (key.line.1 - key.line.0));
+        let reach = if self.memory.searched.0 > most { NEAR } else { LOOKAHEAD };
         let floor = key.line.0.max(key.start.saturating_sub(reach));
         let roof = key.line.1.min(key.end + reach);
         let mut depth = 0_i32;
